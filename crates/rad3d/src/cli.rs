@@ -1,0 +1,39 @@
+//! The command line's grammar: the verbs, and what every verb shares.
+
+use clap::{Parser, Subcommand};
+
+use crate::cmd::{completions, inspect, preprocess};
+
+/// Chest CT in, draft radiology report out.
+///
+/// A research tool: what it writes is a draft for a radiologist to check, never a diagnosis.
+///
+/// INPUT is a DICOM file, a folder of them (searched through) or a .zip; a NIfTI file (.nii,
+/// .nii.gz), a MetaImage (.mha, .mhd) or an NRRD (.nrrd, .nhdr).
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  rad3d inspect scans/patient-7/              what is in this folder, and can it be used?
+  rad3d inspect scan.nii.gz --json | jq .     the same for a program
+  rad3d preprocess scan.zip --out scan.safetensors
+  rad3d preprocess scan.zip --out look.nii.gz see in a viewer what the network would see
+
+Exit codes: 0 done, 1 done with failures listed, 2 bad input or usage, 3 internal error.
+stdout carries data, stderr carries messages.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Say what a scan is and what would be done to it.
+    Inspect(inspect::Args),
+    /// Make the exact tensor that an image tower expects.
+    Preprocess(preprocess::Args),
+    /// Print a shell's completion script.
+    Completions(completions::Args),
+}
