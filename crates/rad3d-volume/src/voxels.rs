@@ -105,16 +105,6 @@ macro_rules! voxel_types {
                 Voxels::$variant(values)
             }
         })*
-
-        /// Runs the same generic code on whichever vector `$voxels` holds.
-        #[macro_export]
-        macro_rules! with_voxels {
-            ($voxels:expr, $values:ident => $body:expr) => {
-                match $voxels {
-                    $($crate::Voxels::$variant($values) => $body,)*
-                }
-            };
-        }
     };
 }
 
@@ -128,6 +118,23 @@ voxel_types! {
     F32(f32) swap |v| f32::from_bits(v.to_bits().swap_bytes());
     F64(f64) swap |v| f64::from_bits(v.to_bits().swap_bytes());
 }
+
+/// Runs the same generic code on whichever vector a [`Voxels`] holds.
+macro_rules! with_voxels {
+    ($voxels:expr, $values:ident => $body:expr) => {
+        match $voxels {
+            $crate::Voxels::U8($values) => $body,
+            $crate::Voxels::I8($values) => $body,
+            $crate::Voxels::U16($values) => $body,
+            $crate::Voxels::I16($values) => $body,
+            $crate::Voxels::U32($values) => $body,
+            $crate::Voxels::I32($values) => $body,
+            $crate::Voxels::F32($values) => $body,
+            $crate::Voxels::F64($values) => $body,
+        }
+    };
+}
+pub(crate) use with_voxels;
 
 impl Voxels {
     /// How many values there are.
