@@ -10,10 +10,11 @@ use crate::orientation::{AxisMap, Orientation};
 use crate::volume::Volume;
 
 /// What to believe about a volume's orientation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OrientationMode {
     /// Turn the volume so that its axes point as the recipe says.
+    #[default]
     FromHeader,
     /// Take axes `i`, `j`, `k` to point left, posterior and superior, whatever the header says:
     /// right for raw arrays and for CT-RATE v1 files, whose headers are blank.
