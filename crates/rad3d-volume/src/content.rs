@@ -1,8 +1,8 @@
 //! Opening files, and naming what lies in them when it is not what was expected.
 
 use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Fault, Result, VolumeError};
 
@@ -128,4 +128,75 @@ pub(crate) fn shorten(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+/// Bytes within which a text header must end; real ones take a few hundred.
+pub(crate) const TEXT_HEADER_LIMIT: usize = 1 << 20;
+
+/// The data file that a header names, which must lie in the header's folder or below.
+///
+/// A header may come from anywhere, so it does not get to point at any file of this computer:
+/// absolute paths and `..` are refused.
+pub(crate) fn data_file(header_path: &Path, name: &str) -> Result<PathBuf> {
+    let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if name.is_empty() || !Path::new(name).components().all(inside) {
+        return Err(VolumeError::new(
+            Fault::Unsupported,
+            header_path,
+            format!(
+                "keeps its voxels in `{}`, outside its own folder",
+                shorten(name)
+            ),
+            "put the data file beside the header and name it there without folders",
+        ));
+    }
+    let path = header_path.parent().unwrap_or(Path::new("")).join(name);
+    if !path.exists() {
+        return Err(VolumeError::new(
+            Fault::Unreadable,
+            header_path,
+            format!(
+                "keeps its voxels in `{}`, which does not exist",
+                shorten(name)
+            ),
+            "put the data file beside the header, under the name that the header gives",
+        ));
+    }
+    Ok(path)
+}
+
+/// Numbers between white space; `None` if a word is no number.
+pub(crate) fn numbers<T: std::str::FromStr>(text: &str) -> Option<Vec<T>> {
+    text.split_ascii_whitespace()
+        .map(|word| word.parse().ok())
+        .collect()
+}
+
+/// Up to `wanted` bytes from `offset` on; fewer, or none, where the file ends before.
+pub(crate) fn bytes_at(path: &Path, offset: u64, wanted: u64) -> Result<Vec<u8>> {
+    let (mut file, _) = open(path)?;
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(offset))
+        .and_then(|_| file.take(wanted).read_to_end(&mut bytes))
+        .map_err(|e| VolumeError::unreadable(path, e))?;
+    Ok(bytes)
+}
+
+/// Bytes that `lines` lines take from `offset` on.
+pub(crate) fn lines_length(path: &Path, offset: u64, lines: u64) -> Result<u64> {
+    let map = map(path)?;
+    let rest = usize::try_from(offset)
+        .ok()
+        .and_then(|offset| map.get(offset..))
+        .unwrap_or_default();
+    let mut length = 0_u64;
+    let mut found = 0;
+    for line in rest.split_inclusive(|&byte| byte == b'\n') {
+        if found == lines {
+            break;
+        }
+        found += 1;
+        length += line.len() as u64;
+    }
+    Ok(length)
 }

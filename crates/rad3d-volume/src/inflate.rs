@@ -103,17 +103,7 @@ pub(crate) fn elements<T: bytemuck::Pod>(
     Ok(values)
 }
 
-/// Inflates everything, up to `limit` bytes; for text, whose size no header gives.
-pub(crate) fn text(path: &Path, compressed: &[u8], limit: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let stream = Members::new(Wrapper::Gzip, compressed);
-    stream
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|e| damaged(path, e))?;
-    Ok(bytes)
-}
-
+/// The fault of sizes whose product is no number of bytes.
 pub(crate) fn too_large(path: &Path) -> VolumeError {
     VolumeError::new(
         Fault::Header,

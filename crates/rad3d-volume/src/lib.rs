@@ -8,12 +8,14 @@
 
 mod chest;
 mod content;
+mod dicom;
 mod error;
 mod geometry;
 mod histogram;
 mod hu;
 mod hu_guard;
 mod inflate;
+mod input;
 mod metadata;
 pub mod metaimage;
 pub mod nifti;
@@ -25,6 +27,7 @@ mod stored;
 mod summary;
 mod volume;
 mod voxels;
+pub mod write;
 
 pub use chest::ChestCheck;
 pub use error::{Fault, Result, VolumeError};
@@ -32,6 +35,7 @@ pub use geometry::{Geometry, GeometryFault, Vec3, clean_mm};
 pub use histogram::{Histogram, Sample};
 pub use hu::{Hu, Rescale};
 pub use hu_guard::{HuDecision, HuEvidence, HuMode, decide_hu};
+pub use input::{Input, IrregularGap, SeriesSummary, SliceGaps};
 pub use metadata::MetadataRow;
 pub use orientation::{AxisCode, AxisMap, Orientation, OrientationParseError};
 pub use prepare::{GeometrySource, PrepareOptions, Prepared, prepare};
