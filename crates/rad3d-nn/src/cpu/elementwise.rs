@@ -1,0 +1,214 @@
+//! Norms and activations, over rows `[feature]` or panels `[feature, lane]`.
+
+use super::fma;
+use super::isa::vectorised;
+
+/// Epsilon of every LayerNorm here (spec 2.1 and 5).
+pub(crate) const NORM_EPSILON: f32 = 1e-5;
+/// Smallest length that an l2 normalisation divides by (spec 2.3).
+pub(crate) const LENGTH_EPSILON: f32 = 1e-12;
+/// Independent partial sums of a reduction: enough to keep two 512-bit adders busy.
+const PARTIAL: usize = 32;
+
+/// Sums `f(x)` over `x` in [`PARTIAL`] independent partial sums.
+#[inline(always)]
+fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut partial = [0.0_f32; PARTIAL];
+    let chunks = x.chunks_exact(PARTIAL);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (sum, &value) in partial.iter_mut().zip(chunk) {
+            *sum += f(value);
+        }
+    }
+    for (sum, &value) in partial.iter_mut().zip(rest) {
+        *sum += f(value);
+    }
+    let mut width = PARTIAL / 2;
+    while width > 0 {
+        for i in 0..width {
+            partial[i] += partial[i + width];
+        }
+        width /= 2;
+    }
+    partial[0]
+}
+
+/// `eˣ` for x ≤ 88, relative error below 2e-7; 0 below −87.3.
+#[inline(always)]
+#[expect(
+    clippy::excessive_precision,
+    reason = "the split of ln 2 is exact as written"
+)]
+pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
+    // x = n·ln 2 + r with |r| ≤ ln 2 / 2; ln 2 is split so that n·LN2_HIGH is exact.
+    const LN2_HIGH: f32 = 0.693_359_375;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    // Adding and subtracting 1.5·2²³ rounds to an integer, and leaves it in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    let x = x.max(-87.3);
+    let shifted = fma::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = fma::<FMA>(n, -LN2_HIGH, x);
+    let r = fma::<FMA>(n, -LN2_LOW, r);
+    // Taylor's series to the 7th power; the next term is below 6e-9 on this interval.
+    let mut series = 1.0 / 5040.0;
+    series = fma::<FMA>(series, r, 1.0 / 720.0);
+    series = fma::<FMA>(series, r, 1.0 / 120.0);
+    series = fma::<FMA>(series, r, 1.0 / 24.0);
+    series = fma::<FMA>(series, r, 1.0 / 6.0);
+    series = fma::<FMA>(series, r, 0.5);
+    series = fma::<FMA>(series, r, 1.0);
+    series = fma::<FMA>(series, r, 1.0);
+    let exponent = (shifted.to_bits() << 23).wrapping_add(0x3F80_0000);
+    series * f32::from_bits(exponent)
+}
+
+/// `x · Φ(x)`, the exact (erf) GELU; absolute error below 2.5e-7 · max(1, |x|).
+///
+/// erfc(a) = exp(−p(a)) with p a polynomial fitted to −ln erfc on [0, 4], where it leaves an
+/// error of 2.3e-9 in erfc; beyond 4, erfc is below 1.6e-8. Both signs of x use erfc itself, so
+/// that nothing cancels in the negative tail.
+#[inline(always)]
+pub(crate) fn gelu<const FMA: bool>(x: f32) -> f32 {
+    const P: [f32; 9] = [
+        1.128_379_3,
+        0.636_616_1,
+        0.102_797_2,
+        -0.019_217_14,
+        -5.878_837e-5,
+        1.576_766_6e-3,
+        -5.879_541_3e-4,
+        1.060_276_05e-4,
+        -8.043_928_6e-6,
+    ];
+    let a = (x.abs() * std::f32::consts::FRAC_1_SQRT_2).min(4.0);
+    let mut p = P[8];
+    for &coefficient in P[..8].iter().rev() {
+        p = fma::<FMA>(p, a, coefficient);
+    }
+    let erfc = exp::<FMA>(-p * a);
+    0.5 * x * if x < 0.0 { erfc } else { 2.0 - erfc }
+}
+
+vectorised! {
+    /// LayerNorm of one row: `out = (x − mean) / √(variance + 1e-5) · gain + shift`.
+    pub(crate) fn normalise_row(x: &[f32], gain: &[f32], shift: &[f32], out: &mut [f32]) {
+        let n = x.len() as f32;
+        let mean = sum_of(x, |v| v) / n;
+        let variance = sum_of(x, |v| (v - mean) * (v - mean)) / n;
+        let scale = 1.0 / (variance + NORM_EPSILON).sqrt();
+        for (((out, &x), &gain), &shift) in out.iter_mut().zip(x).zip(gain).zip(shift) {
+            *out = fma::<FMA>((x - mean) * scale, gain, shift);
+        }
+    }
+
+    /// Divides `x` by its Euclidean length, at least 1e-12, and multiplies by `gain` value by value.
+    pub(crate) fn l2_normalise_scaled(x: &[f32], gain: &[f32], out: &mut [f32]) {
+        let scale = 1.0 / sum_of(x, |v| v * v).sqrt().max(LENGTH_EPSILON);
+        for ((out, &x), &gain) in out.iter_mut().zip(x).zip(gain) {
+            *out = x * scale * gain;
+        }
+    }
+
+    /// Divides `x` by its Euclidean length, at least 1e-12.
+    pub(crate) fn l2_normalise(x: &mut [f32]) {
+        let scale = 1.0 / sum_of(x, |v| v * v).sqrt().max(LENGTH_EPSILON);
+        for x in x {
+            *x *= scale;
+        }
+    }
+
+    /// `out = value · gelu(gate)` for two stretches of equal length.
+    pub(crate) fn geglu(value: &[f32], gate: &[f32], out: &mut [f32]) {
+        for ((out, &value), &gate) in out.iter_mut().zip(value).zip(gate) {
+            *out = value * gelu::<FMA>(gate);
+        }
+    }
+
+    /// Inner product of two stretches of equal length, in 32 partial sums.
+    pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+        let mut partial = [0.0_f32; PARTIAL];
+        let (a, a_rest) = a.as_chunks::<PARTIAL>();
+        let (b, b_rest) = b.as_chunks::<PARTIAL>();
+        for (a, b) in a.iter().zip(b) {
+            for ((sum, &a), &b) in partial.iter_mut().zip(a).zip(b) {
+                *sum = fma::<FMA>(a, b, *sum);
+            }
+        }
+        for ((sum, &a), &b) in partial.iter_mut().zip(a_rest).zip(b_rest) {
+            *sum = fma::<FMA>(a, b, *sum);
+        }
+        sum_of(&partial, |sum| sum)
+    }
+
+    /// Adds `bias` to a row.
+    pub(crate) fn add_bias(x: &mut [f32], bias: &[f32]) {
+        for (x, &bias) in x.iter_mut().zip(bias) {
+            *x += bias;
+        }
+    }
+
+    /// `max(x, 0)`.
+    pub(crate) fn relu(x: &mut [f32]) {
+        for x in x {
+            *x = x.max(0.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// erfc by its series or continued fraction in f64.
+    fn erfc(x: f64) -> f64 {
+        if x < 0.0 {
+            return 2.0 - erfc(-x);
+        }
+        if x < 2.5 {
+            let (mut term, mut sum, mut n) = (x, x, 0.0);
+            while term.abs() > 1e-18 {
+                n += 1.0;
+                term *= -x * x / n;
+                sum += term / (2.0 * n + 1.0);
+            }
+            1.0 - sum * 2.0 / std::f64::consts::PI.sqrt()
+        } else {
+            let tail = (1..80)
+                .rev()
+                .fold(x, |tail, k| x + 0.5 * f64::from(k) / tail);
+            (-x * x).exp() / (tail * std::f64::consts::PI.sqrt())
+        }
+    }
+
+    #[test]
+    fn exp_is_close_over_its_range() {
+        for i in -870..=870 {
+            let x = i as f32 * 0.1;
+            let expected = f64::from(x).exp();
+            for got in [exp::<true>(x), exp::<false>(x)] {
+                assert!(
+                    (f64::from(got) / expected - 1.0).abs() < 2e-7,
+                    "exp({x}) = {got}"
+                );
+            }
+        }
+        assert!(exp::<true>(-1e30) < 2e-38);
+    }
+
+    #[test]
+    fn gelu_is_close_over_its_range() {
+        for i in -120_000..=120_000 {
+            let x = i as f32 * 1e-4;
+            let expected = 0.5 * f64::from(x) * erfc(-f64::from(x) / 2f64.sqrt());
+            for got in [gelu::<true>(x), gelu::<false>(x)] {
+                let error = (f64::from(got) - expected).abs();
+                assert!(
+                    error < 2.5e-7 * f64::from(x.abs()).max(1.0),
+                    "gelu({x}) = {got}, off {error:e}"
+                );
+            }
+        }
+    }
+}
