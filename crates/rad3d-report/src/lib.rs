@@ -1,0 +1,20 @@
+//! Chest CT reports as data: label sets, the rule-based labeler, the agreement check, and drafts
+//! written as text, Markdown, JSON or one HTML page.
+//!
+//! The path through the crate: a [`Report`] (findings and impression) goes through the
+//! [`Labeler`] and comes out as [`LabeledReport`] (who says what, and where).
+
+pub mod error;
+pub mod evaluate;
+pub mod label_set;
+pub mod labeler;
+pub mod report;
+mod sentences;
+pub mod table;
+
+pub use error::{Fault, ReportError, Result};
+pub use evaluate::{Confusion, Evaluation};
+pub use label_set::{CT_RATE_LABELS, LabelSet, LabelValues};
+pub use labeler::{LabeledReport, LabeledSentence, Labeler, Mention, Status};
+pub use report::{Report, Section, Sentence, Span};
+pub use table::{LabelWriter, ReportRow, ReportTable};
