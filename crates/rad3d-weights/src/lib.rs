@@ -13,6 +13,7 @@ mod loader;
 mod pytorch;
 pub mod quant;
 mod tensor;
+mod tokenizer;
 
 pub use bytes::Bytes;
 pub use checkpoint::{Checkpoint, Format};
@@ -22,3 +23,4 @@ pub use gguf::{GgufMetadata, GgufValue};
 pub use loader::{IgnoreRule, Loaded, Loader, Mismatch, TensorFault, ct_clip_ignores};
 pub use pytorch::count_tensors_in_pickle;
 pub use tensor::{TensorInfo, TensorView};
+pub use tokenizer::{SpecialTokens, TextStream, Tokenizer};
