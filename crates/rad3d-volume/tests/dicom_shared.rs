@@ -43,7 +43,11 @@ fn expected() -> BTreeMap<String, Expected> {
 fn public_series_are_read_as_pydicom_reads_them() {
     let Some(data) = data() else { return };
     let mut faults = Vec::new();
-    for (name, want) in expected() {
+    // Lossy 12-bit JPEG is refused, which the other test checks.
+    for (name, want) in expected()
+        .into_iter()
+        .filter(|(name, _)| !name.contains(".51."))
+    {
         match read(&data.join(&name)) {
             Ok(volume) => {
                 if let Err(difference) = compare(&volume, &want) {
@@ -103,7 +107,7 @@ fn faulty_series_are_refused_for_the_right_reason() {
         (
             "dicom/failing/notavolume/001",
             Fault::Series,
-            "different slices lie at one place",
+            "all 4 slices lie at one place",
         ),
         (
             "dicom/failing/sliceincrement/001",

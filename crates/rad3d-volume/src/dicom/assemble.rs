@@ -56,7 +56,8 @@ pub(super) fn drop_copies(
         .par_iter()
         .map(|&(slice, other)| {
             let kept = stack.slices[slice];
-            let same = values(images, kept.at)? == values(images, other)?;
+            let same = labels(images, kept.at) == labels(images, other)
+                && values(images, kept.at)? == values(images, other)?;
             Ok((!same).then(|| {
                 let name = |at| Series::name_of(images, at);
                 (name(kept.at), name(other), kept.offset_mm)
@@ -74,6 +75,18 @@ pub(super) fn drop_copies(
         ));
     }
     Ok(())
+}
+
+/// What tells apart slices that were meant to be two, even if their pixels agree.
+fn labels(images: &[Image], at: FrameRef) -> [Option<&str>; 4] {
+    let (image, frame) = (&images[at.image], &images[at.image].frames[at.frame]);
+    let labels = [
+        &frame.acquisition,
+        &frame.temporal,
+        &image.facts.kernel,
+        &image.echo_time,
+    ];
+    labels.map(Option::as_deref)
 }
 
 /// One frame's pixels and its line to Hounsfield units, for comparison.

@@ -21,7 +21,8 @@ pub(super) struct Attributes {
     big_endian: bool,
 }
 
-const TOP: [Tag; 45] = [
+const TOP: [Tag; 46] = [
+    tags::OFFSET_OF_THE_FIRST_DIRECTORY_RECORD_OF_THE_ROOT_DIRECTORY_ENTITY,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
     tags::SOP_INSTANCE_UID,
@@ -126,19 +127,31 @@ impl Attributes {
         };
     }
 
-    /// Whether this must be an image, pixels or not.
+    /// Whether this must be an image, pixels or not: it has a matrix, or its SOP class is one of
+    /// the storage classes for images (PS3.4 B.5).
     pub(super) fn says_image(&self) -> bool {
-        self.top.contains_key(&tags::ROWS) && self.top.contains_key(&tags::COLUMNS)
+        const IMAGES: [&str; 10] = ["1", "2", "3", "4", "6", "7", "12", "20", "128", "130"];
+        let class = text(&self.top, tags::SOP_CLASS_UID).unwrap_or_default();
+        let kind = class
+            .strip_prefix("1.2.840.10008.5.1.4.1.1.")
+            .unwrap_or_default();
+        let image_class = IMAGES.contains(&kind.split('.').next().unwrap_or_default());
+        image_class || (self.top.contains_key(&tags::ROWS) && self.top.contains_key(&tags::COLUMNS))
     }
 
-    /// What kind of object this is, in a word or two.
-    pub(super) fn kind(&self) -> String {
-        let class = text(&self.top, tags::SOP_CLASS_UID).unwrap_or_default();
-        match text(&self.top, tags::MODALITY) {
-            Some(modality) => format!("modality {modality}"),
-            None if class == "1.2.840.10008.1.3.10" || class.is_empty() => "DICOMDIR".to_owned(),
-            None => format!("SOP class {class}"),
-        }
+    /// What kind of object this is, in a word or two; `None` if nothing says.
+    pub(super) fn kind(&self) -> Option<String> {
+        const DIRECTORY: Tag =
+            tags::OFFSET_OF_THE_FIRST_DIRECTORY_RECORD_OF_THE_ROOT_DIRECTORY_ENTITY;
+        let modality =
+            text(&self.top, tags::MODALITY).map(|modality| format!("modality {modality}"));
+        let class = || text(&self.top, tags::SOP_CLASS_UID).map(|uid| format!("SOP class {uid}"));
+        let directory = || {
+            self.top
+                .contains_key(&DIRECTORY)
+                .then(|| "DICOMDIR".to_owned())
+        };
+        modality.or_else(class).or_else(directory)
     }
 
     /// A 16-bit number of the data set.

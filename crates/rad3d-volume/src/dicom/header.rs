@@ -87,7 +87,16 @@ pub(crate) fn read(source: &Source) -> Result<Found> {
             "is a DICOM image without pixel data",
             "the file is incomplete; copy or export it again, or leave it out",
         )),
-        None => Ok(Found::Other(attributes.kind())),
+        None => match attributes.kind() {
+            Some(kind) => Ok(Found::Other(kind)),
+            None if start.offset == 0 => Ok(Found::Foreign),
+            None => Err(VolumeError::new(
+                Fault::Truncated,
+                source.path(),
+                "ends before its header says what it is",
+                "the file is incomplete; copy or export it again, or leave it out",
+            )),
+        },
     }
 }
 
@@ -97,7 +106,11 @@ fn unknown_syntax(source: &Source, start: Start, uid: &str) -> Result<Found> {
         walk(source, data_set, Encoding::ExplicitLittle, source.len()?)
     });
     match walked {
-        Ok((attributes, None)) => Ok(Found::Other(attributes.kind())),
+        Ok((attributes, None)) if !attributes.says_image() => Ok(Found::Other(
+            attributes
+                .kind()
+                .unwrap_or_else(|| "unknown kind".to_owned()),
+        )),
         _ => Err(VolumeError::new(
             Fault::Unsupported,
             source.path(),

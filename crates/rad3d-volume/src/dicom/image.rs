@@ -266,15 +266,15 @@ fn frames(attributes: &Attributes, count: usize) -> Vec<Frame> {
     (0..count)
         .map(|index| {
             let own = attributes.frames.get(index).unwrap_or(&empty);
-            // Without functional groups the data set's position is the first frame's alone.
-            let levels: &[&Group] = if index == 0 || attributes.frames.is_empty() {
-                &[own, &attributes.shared, &attributes.top]
-            } else {
-                &[own, &attributes.shared]
-            };
+            let levels = [own, &attributes.shared, &attributes.top];
             let one = |tag| levels.iter().find_map(|group| number(group, tag));
             let word = |tag| levels.iter().find_map(|group| text(group, tag));
-            let places = if index == 0 { levels } else { &levels[..2] };
+            // The data set's own position is the first frame's alone.
+            let places = if index == 0 {
+                &levels[..]
+            } else {
+                &levels[..2]
+            };
             Frame {
                 position: places
                     .iter()

@@ -203,6 +203,11 @@ impl Stack {
     fn spread(&mut self, images: &[Image]) -> Option<StackFault> {
         let steps = self.steps_mm();
         let Some(step) = median(&steps) else {
+            if !self.doubled.is_empty() {
+                let what = format!("all {} slices lie at one place", 1 + self.doubled.len());
+                let hint = "the series is no volume; give another one";
+                return Some(StackFault::new(Fault::Series, what, hint));
+            }
             let first = self.slices.first()?;
             self.spacing_mm = images[first.at.image].slice_thickness_mm.map(clean_mm);
             return self.spacing_mm.is_none().then(|| {
