@@ -46,8 +46,12 @@ fn special_tokens(folder: &Path, tokenizer: &Tokenizer) -> Result<SpecialTokens>
     };
     for file in ["generation_config.json", "config.json"] {
         let settings = json(&folder.join(file))?;
-        special.bos = special.bos.or_else(|| ids(&settings["bos_token_id"]).next());
-        special.padding = special.padding.or_else(|| ids(&settings["pad_token_id"]).next());
+        special.bos = special
+            .bos
+            .or_else(|| ids(&settings["bos_token_id"]).next());
+        special.padding = special
+            .padding
+            .or_else(|| ids(&settings["pad_token_id"]).next());
         for id in ids(&settings["eos_token_id"]) {
             if !special.eos.contains(&id) {
                 special.eos.push(id);

@@ -41,7 +41,11 @@ impl Tokenizer {
             "llama" => (sentence_piece(&vocabulary)?, true),
             other => {
                 let hint = "use the model's Hugging Face folder with its tokenizer.json";
-                return Err(fault(path, &format!("has a tokenizer of kind {other}"), hint));
+                return Err(fault(
+                    path,
+                    &format!("has a tokenizer of kind {other}"),
+                    hint,
+                ));
             }
         };
         let flag = |key, default| match vocabulary.metadata.get(key) {
@@ -73,7 +77,13 @@ impl<'a> Vocabulary<'a> {
         let again = "convert the model again with a current llama.cpp";
         let pieces = match metadata.get("tokenizer.ggml.tokens") {
             Some(GgufValue::Texts(pieces)) if !pieces.is_empty() => pieces,
-            _ => return Err(fault(path, "has no vocabulary (tokenizer.ggml.tokens)", again)),
+            _ => {
+                return Err(fault(
+                    path,
+                    "has no vocabulary (tokenizer.ggml.tokens)",
+                    again,
+                ));
+            }
         };
         let kinds = match metadata.get("tokenizer.ggml.token_type") {
             None => None,

@@ -55,7 +55,12 @@ impl Tokenizer {
             _ => {
                 let hint = "give the Hugging Face folder that holds tokenizer.json";
                 let what = "comes without a tokenizer";
-                Err(WeightsError::new(Fault::Tokenizer, checkpoint.path(), what, hint))
+                Err(WeightsError::new(
+                    Fault::Tokenizer,
+                    checkpoint.path(),
+                    what,
+                    hint,
+                ))
             }
         }
     }
@@ -171,7 +176,12 @@ impl Tokenizer {
             Some(_) => Ok(()),
             None => {
                 let hint = "fetch the tokenizer again";
-                Err(WeightsError::new(Fault::Tokenizer, &self.path, "has no tokens", hint))
+                Err(WeightsError::new(
+                    Fault::Tokenizer,
+                    &self.path,
+                    "has no tokens",
+                    hint,
+                ))
             }
         }
     }

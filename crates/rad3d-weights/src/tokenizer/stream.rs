@@ -51,7 +51,9 @@ impl<'a> TextStream<'a> {
     }
 
     fn unsettled(&self) -> Result<String> {
-        let printed = self.tokenizer.decode(&self.ids[..self.settled], self.skip_special)?;
+        let printed = self
+            .tokenizer
+            .decode(&self.ids[..self.settled], self.skip_special)?;
         let all = self.tokenizer.decode(&self.ids, self.skip_special)?;
         Ok(all.strip_prefix(&printed).unwrap_or(&all).to_owned())
     }
