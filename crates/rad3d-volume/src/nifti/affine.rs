@@ -112,6 +112,8 @@ fn qform(header: &Header, steps: Vec3) -> Result<Affine, String> {
     let [b, c, d] = header.quatern;
     let squared = b * b + c * c + d * d;
     let a = match 1.0 - squared {
+        // Rounding of a half turn; the root would blow it up to an angle of 0.03°.
+        rest if rest.abs() < 3.0 * header.epsilon => 0.0,
         rest if rest >= 0.0 => rest.sqrt(),
         rest if rest > -QUATERNION_SLACK => 0.0,
         _ => {

@@ -41,6 +41,8 @@ pub(super) struct Header {
     pub(super) sform_code: i32,
     /// Quaternion parts b, c, d.
     pub(super) quatern: [f64; 3],
+    /// Spacing of the floats the quaternion is kept in, next to 1.
+    pub(super) epsilon: f64,
     pub(super) qoffset: [f64; 3],
     /// Rows x, y, z of the sform.
     pub(super) srow: [[f64; 4]; 3],
@@ -266,6 +268,7 @@ impl Fields<'_> {
             qform_code: i32::from(self.i16(252)?),
             sform_code: i32::from(self.i16(254)?),
             quatern: [b, c, d],
+            epsilon: f64::from(f32::EPSILON),
             qoffset: [x, y, z],
             srow: [floats(280)?, floats(296)?, floats(312)?],
         };
@@ -301,6 +304,7 @@ impl Fields<'_> {
             qform_code: self.i32(344)?,
             sform_code: self.i32(348)?,
             quatern: [b, c, d],
+            epsilon: f64::EPSILON,
             qoffset: [x, y, z],
             srow: [doubles(400)?, doubles(432)?, doubles(464)?],
         };
