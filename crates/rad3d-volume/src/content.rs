@@ -189,14 +189,11 @@ pub(crate) fn lines_length(path: &Path, offset: u64, lines: u64) -> Result<u64> 
         .ok()
         .and_then(|offset| map.get(offset..))
         .unwrap_or_default();
-    let mut length = 0_u64;
-    let mut found = 0;
-    for line in rest.split_inclusive(|&byte| byte == b'\n') {
-        if found == lines {
-            break;
-        }
-        found += 1;
-        length += line.len() as u64;
-    }
-    Ok(length)
+    let lines = usize::try_from(lines).unwrap_or(usize::MAX);
+    let length = rest
+        .split_inclusive(|&byte| byte == b'\n')
+        .take(lines)
+        .map(<[u8]>::len)
+        .sum::<usize>();
+    Ok(length as u64)
 }

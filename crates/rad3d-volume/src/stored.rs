@@ -256,7 +256,7 @@ fn check_finite<T: Voxel>(path: &Path, values: &[T]) -> Result<()> {
     }
     let first = values
         .iter()
-        .position(|value| faulty(value))
+        .position(faulty)
         .unwrap_or_default();
     Err(VolumeError::new(
         Fault::Voxels,

@@ -1,6 +1,7 @@
 //! Files of all formats, built byte by byte, so that readers are not tested by our own writers.
 
 #![expect(dead_code, reason = "each test binary uses its part")]
+#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
