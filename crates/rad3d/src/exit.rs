@@ -29,7 +29,10 @@ pub(crate) struct UsageError {
 impl UsageError {
     /// What is wrong with the call, and what to do about it.
     pub(crate) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: hint.into() }
+        Self {
+            what: what.into(),
+            hint: hint.into(),
+        }
     }
 }
 

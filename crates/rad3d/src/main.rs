@@ -3,6 +3,9 @@
 mod cli;
 mod cmd;
 mod exit;
+mod run_report;
+mod scan_args;
+mod talk;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,8 @@
 mod atomic;
 mod gzip;
 mod nifti;
+mod tensor;
 
 pub use atomic::AtomicFile;
 pub use nifti::nifti;
+pub use tensor::tensor;
