@@ -1,5 +1,10 @@
 //! DICOM files made here, in every shape a series comes in, and what must become of them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of tests may fail as tests do"
+)]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -488,6 +493,12 @@ fn folders_without_a_scan_say_what_they_hold() {
     for tag in [tags::ROWS, tags::COLUMNS, tags::PIXEL_DATA] {
         report.remove_element(tag);
     }
+    text(
+        &mut report,
+        tags::SOP_CLASS_UID,
+        VR::UI,
+        "1.2.840.10008.5.1.4.1.1.88.11",
+    );
     text(&mut report, tags::MODALITY, VR::CS, "SR");
     save(report, &dir.path().join("report"), EXPLICIT);
     refused(dir.path(), Fault::UnknownFormat, "1 × modality SR");

@@ -1,6 +1,12 @@
 //! Public DICOM files, where they are present: each is read as pydicom reads it, or refused for
 //! the right reason.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "the helpers of tests may fail and talk as tests do"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

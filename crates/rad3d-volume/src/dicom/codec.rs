@@ -48,13 +48,17 @@ pub(super) fn decode(
     bytes: &[u8],
     size: FrameSize,
 ) -> Result<Vec<u16>, CodecFault> {
-    let words = match packing {
-        Packing::Native => return Err(broken("native pixels in a compressed frame")),
-        Packing::Rle => rle(bytes, size)?,
-        Packing::Jpeg => jpeg(bytes, size)?,
-        Packing::JpegLs => jpeg_ls(bytes, size)?,
-        Packing::Jpeg2000 => jpeg_2000(bytes, size)?,
+    let unpack = || match packing {
+        Packing::Native => Err(broken("native pixels in a compressed frame")),
+        Packing::Rle => rle(bytes, size),
+        Packing::Jpeg => jpeg(bytes, size),
+        Packing::JpegLs => jpeg_ls(bytes, size),
+        Packing::Jpeg2000 => jpeg_2000(bytes, size),
     };
+    // The decoders are not ours, and damaged streams are known to make one of them overflow. They
+    // hold no state between frames, so that a panic leaves nothing half done.
+    let words = std::panic::catch_unwind(unpack)
+        .unwrap_or_else(|_| Err(broken("the decoder gave up on them")))?;
     if words.len() == size.pixels() {
         Ok(words)
     } else {

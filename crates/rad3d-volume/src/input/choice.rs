@@ -124,7 +124,7 @@ impl Rank {
             "less clearly a chest"
         } else if self.length < best.length {
             "longer"
-        } else if self.original < best.original {
+        } else if !self.original && best.original {
             "derived, less original"
         } else if self.thinness < best.thinness {
             "thicker slices"

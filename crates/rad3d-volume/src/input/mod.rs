@@ -270,7 +270,7 @@ impl Candidate {
 }
 
 /// Puts the best first and says why each is where it is.
-fn ranked(candidates: &mut Vec<Candidate>) -> Vec<SeriesSummary> {
+fn ranked(candidates: &mut [Candidate]) -> Vec<SeriesSummary> {
     let rank = |candidate: &Candidate| match candidate {
         Candidate::Dicom(series) => Some(Rank::of(series)),
         Candidate::File(..) => None,
