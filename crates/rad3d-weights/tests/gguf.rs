@@ -1,8 +1,6 @@
 //! GGUF files (made by tests/golden/weights.py with the package `gguf`): metadata, every
 //! quantisation, absurd counts, damage.
 
-#![expect(clippy::unwrap_used, reason = "a test helper may fail loudly")]
-
 use std::path::{Path, PathBuf};
 
 use rad3d_weights::{Checkpoint, DType, Fault, GgufValue, Loader};
