@@ -254,10 +254,7 @@ fn check_finite<T: Voxel>(path: &Path, values: &[T]) -> Result<()> {
     if bad == 0 {
         return Ok(());
     }
-    let first = values
-        .iter()
-        .position(faulty)
-        .unwrap_or_default();
+    let first = values.iter().position(faulty).unwrap_or_default();
     Err(VolumeError::new(
         Fault::Voxels,
         path,

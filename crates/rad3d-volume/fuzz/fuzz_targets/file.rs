@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 pub fn holding(bytes: &[u8], extension: &str) -> PathBuf {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder")
+        tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .expect("a folder")
     });
     let path = folder.path().join("input").with_extension(extension);
     std::fs::write(&path, bytes).expect("a file");
