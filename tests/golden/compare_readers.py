@@ -67,34 +67,47 @@ def itk_reads(image):
     return sitk.GetArrayFromImage(image).astype(float), matrix
 
 
+def group(ds, frame, sequence, attribute, fallback=None):
+    """An attribute of one frame: its own, else the shared one, else the data set's."""
+    for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        items = ds.get(groups) or []
+        item = items[frame if groups.startswith("Per") else 0] if items else {}
+        if sequence in item and attribute in item[sequence].value[0]:
+            return item[sequence].value[0][attribute].value
+    return ds[attribute].value if attribute in ds else fallback
+
+
 def pydicom_reads(files):
-    """Slices of single-frame files, or the frames of one file, by position along the normal."""
-    slices = []
+    """All frames of all files in HU, sorted by position along the normal; and the affine."""
+    frames = []
     for file in files:
         ds = pydicom.dcmread(file, force=True)
         pixels = ds.pixel_array
-        if pixels.ndim == 3:
-            slices.extend((n, frame, ds) for n, frame in enumerate(pixels))
-            continue
-        row, column = np.array(ds.ImageOrientationPatient, float).reshape(2, 3)
-        at = float(np.dot(np.cross(row, column), np.array(ds.ImagePositionPatient, float)))
-        slices.append((at, pixels, ds))
-    slices.sort(key=lambda entry: entry[0])
-    def hu(entry):
-        ds = entry[2]
-        return entry[1] * float(ds.get("RescaleSlope", 1)) + float(ds.get("RescaleIntercept", 0))
-    first = slices[0][2]
+        for number, frame in enumerate(pixels if pixels.ndim == 3 else [pixels]):
+            def of(sequence, attribute, fallback=None):
+                return group(ds, number, sequence, attribute, fallback)
+
+            slope = float(of("PixelValueTransformationSequence", "RescaleSlope", 1))
+            intercept = float(of("PixelValueTransformationSequence", "RescaleIntercept", 0))
+            start = of("PlanePositionSequence", "ImagePositionPatient")
+            turn = of("PlaneOrientationSequence", "ImageOrientationPatient")
+            spacing = of("PixelMeasuresSequence", "PixelSpacing")
+            frames.append((frame * slope + intercept, start, turn, spacing))
+    _, start, turn, spacing = frames[0]
+    if start is None or turn is None:
+        return np.stack([frame[0] for frame in frames]), None
+    row, column = np.array(turn, float).reshape(2, 3)
+    normal = np.cross(row, column)
+    frames.sort(key=lambda frame: float(np.dot(normal, np.array(frame[1], float))))
+    starts = np.array([frame[1] for frame in frames], float)
     matrix = None
-    if "ImageOrientationPatient" in first and len(files) > 1:
-        row, column = np.array(first.ImageOrientationPatient, float).reshape(2, 3)
-        start = np.array(first.ImagePositionPatient, float)
-        end = np.array(slices[-1][2].ImagePositionPatient, float)
+    if len(frames) > 1 and spacing is not None:
         matrix = np.eye(4)
-        matrix[:3, 0] = row * float(first.PixelSpacing[1])
-        matrix[:3, 1] = column * float(first.PixelSpacing[0])
-        matrix[:3, 2] = (end - start) / (len(slices) - 1)
-        matrix[:3, 3] = start
-    return np.stack([hu(entry) for entry in slices]), matrix
+        matrix[:3, 0] = row * float(spacing[1])
+        matrix[:3, 1] = column * float(spacing[0])
+        matrix[:3, 2] = (starts[-1] - starts[0]) / (len(frames) - 1)
+        matrix[:3, 3] = starts[0]
+    return np.stack([frame[0] for frame in frames]), matrix
 
 
 def theirs(series):
@@ -140,13 +153,19 @@ def compare(values, geometry, other, matrix):
     return distance, difference, ""
 
 
+def is_dicom(path):
+    """By its magic, or by its name where a file lacks a preamble."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM" or path.suffix.lower() == ".dcm"
+
+
 def inputs(root):
     """Volume files, and folders that hold DICOM files directly."""
     if root.is_file():
         return [root]
     files = [path for path in sorted(root.rglob("*")) if path.is_file()]
     volumes = [path for path in files if path.name.lower().endswith(VOLUMES)]
-    dicom = sorted({path.parent for path in files if path.suffix.lower() in (".dcm", ".ima", "")})
+    dicom = sorted({path.parent for path in files if path not in volumes and is_dicom(path)})
     single = [d for d in dicom if d.name in ("encodings", "multiframe")]
     for folder in single:
         volumes += [path for path in files if path.parent == folder]
