@@ -2,12 +2,13 @@
 //!
 //! `dump INPUT [OUT.f64]` prints one JSON object a series: grid, rescale, or the fault. Values
 //! (after the rescale) of the series go to `OUT.f64`, `OUT.f64.1`, … as little-endian doubles,
-//! `i` fastest. Used by `tests/golden/compare_readers.py`.
+//! `i` fastest; if `OUT` ends in `.nii` or `.nii.gz`, the first series is written as NIfTI with
+//! 32-bit floats instead, to be looked at with other programs. Used by `tests/golden/compare_readers.py`.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use rad3d_volume::{Input, VolumeError};
+use rad3d_volume::{Input, VolumeError, write};
 use serde_json::{Value, json};
 
 fn main() -> io::Result<()> {
@@ -47,7 +48,12 @@ fn series(input: &Input, index: usize, out: Option<&str>) -> io::Result<Value> {
             return Ok(line);
         }
     };
-    if let Some(out) = out {
+    if let Some(out) = out.filter(|out| out.contains(".nii")) {
+        let values: Vec<f32> = (0..volume.voxels.len())
+            .map(|at| volume.rescale.apply(volume.voxels.get(at)) as f32)
+            .collect();
+        write::nifti(Path::new(out), &volume.geometry, &values).map_err(io::Error::other)?;
+    } else if let Some(out) = out {
         let mut file = BufWriter::new(std::fs::File::create(out)?);
         let rescale = volume.rescale;
         for at in 0..volume.voxels.len() {
