@@ -53,7 +53,8 @@ pub(crate) fn any_of(place: &str, patterns: &[String], words: &Words) -> Result<
 }
 
 /// A regex for one pattern.
-pub(crate) fn one(place: &str, pattern: &str, words: &Words) -> Result<Regex> {
+#[cfg(test)]
+fn one(place: &str, pattern: &str, words: &Words) -> Result<Regex> {
     let source = expand(place, pattern, words)?;
     builder(&source).map_err(|error| malformed(place, pattern, &error))
 }
