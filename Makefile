@@ -1,0 +1,39 @@
+# Two commands do everything: `make demo` and `make test`. Each installs what it needs.
+
+CARGO ?= cargo
+RAD3D  = target/release/rad3d
+DEMO   = target/demo
+
+.PHONY: demo test lint fmt bench clean-demo
+
+## Make a synthetic chest CT as DICOM, look at it, and make the tensor a network would see.
+demo:
+	$(CARGO) build --release --locked -p rad3d
+	@rm -rf $(DEMO)
+	$(RAD3D) phantom --count 1 --seed 7 --as dicom --out $(DEMO)/phantom
+	$(RAD3D) inspect $(DEMO)/phantom
+	$(RAD3D) preprocess $(DEMO)/phantom --out $(DEMO)/phantom.safetensors
+	$(RAD3D) preprocess $(DEMO)/phantom --out $(DEMO)/phantom.nii.gz
+	@echo
+	@echo "The tensor is $(DEMO)/phantom.safetensors; see it in a viewer as $(DEMO)/phantom.nii.gz."
+
+## Run every test. cargo-nextest is used where it is installed; cargo itself runs the same tests.
+test:
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --locked --workspace --features rad3d-nn/burn; \
+	else \
+		$(CARGO) test --locked --workspace --features rad3d-nn/burn --lib --bins --tests; \
+	fi
+	$(CARGO) test --locked --workspace --features rad3d-nn/burn --doc
+
+## Formatting and lints, warnings denied.
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --features rad3d-nn/burn -- -D warnings
+
+fmt:
+	$(CARGO) fmt --all
+
+## Measure against what a user would run instead; see benches/README.md.
+bench:
+	benches/run.sh
