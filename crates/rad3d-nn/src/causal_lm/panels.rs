@@ -1,0 +1,528 @@
+//! Quantised weights rearranged for eight-lane kernels, still quantised.
+//!
+//! Eight rows form a panel. In a panel, 32 columns of 4-bit codes are 128 bytes: vector `c` (of
+//! four) has in its low nibbles columns `4c..4c + 4` of each row, in its high nibbles columns
+//! `16 + 4c..`. Fifth (and sixth) bits lie in one (two) further vectors: bit `c` of byte `4r + i`
+//! belongs to row `r`, column `4c + i`. A sum over columns then stays in one lane for each row,
+//! and nothing has to be added across lanes.
+
+use super::blocks::{BlockFormat, Layout, TILE, Tile, tile, with_layout};
+use super::pool::Pool;
+use super::rows::{BLOCK, QuantisedRows, SUM_GROUP, SharedRows};
+use super::simd::{Isa, LANES, Simd, dispatch};
+
+/// A matrix `[rows, columns]` of block-quantised weights.
+pub(super) struct QuantPanels {
+    format: BlockFormat,
+    columns: usize,
+    /// Low nibbles, or whole bytes of `Q8_0`: `[panel, tile, 128 or 256]`.
+    low: Vec<u8>,
+    /// Fifth and sixth bits: `[panel, tile, 0, 32 or 64]`.
+    high: Vec<u8>,
+    /// Scales as 16-bit floats: `[panel, tile or block of 256, row]`.
+    scales: Vec<u16>,
+    /// Minima, as scales; empty if the format has none.
+    mins: Vec<u16>,
+    /// Multiples of nested scales: `[panel, group, row]`; else empty.
+    scale_steps: Vec<i8>,
+    /// Multiples of nested minima: `[panel, tile, row]`; else empty.
+    min_steps: Vec<i8>,
+}
+
+/// How many bytes or numbers each part of a panel takes.
+#[derive(Clone, Copy)]
+struct PanelSizes {
+    low: usize,
+    high: usize,
+    scales: usize,
+    mins: usize,
+    scale_steps: usize,
+    min_steps: usize,
+}
+
+impl PanelSizes {
+    fn new<L: Layout>(columns: usize) -> Self {
+        let tiles = columns / TILE;
+        let scales = LANES
+            * if L::NESTED {
+                columns / L::FORMAT.block_columns()
+            } else {
+                tiles
+            };
+        Self {
+            low: tiles * if L::BITS == 8 { 256 } else { 128 },
+            high: tiles * (L::BITS as usize).saturating_sub(4) % 4 * 32,
+            scales,
+            mins: if L::MINS { scales } else { 0 },
+            scale_steps: if L::NESTED {
+                LANES * columns / L::GROUP
+            } else {
+                0
+            },
+            min_steps: if L::NESTED && L::MINS {
+                LANES * tiles
+            } else {
+                0
+            },
+        }
+    }
+}
+
+/// One panel's parts, to be read.
+#[derive(Clone, Copy)]
+struct Panel {
+    low: *const u8,
+    high: *const u8,
+    scales: *const u16,
+    mins: *const u16,
+    scale_steps: *const i8,
+    min_steps: *const i8,
+}
+
+/// One panel's parts, to be filled.
+struct PanelMut<'a> {
+    low: &'a mut [u8],
+    high: &'a mut [u8],
+    scales: &'a mut [u16],
+    mins: &'a mut [u16],
+    scale_steps: &'a mut [i8],
+    min_steps: &'a mut [i8],
+}
+
+impl QuantPanels {
+    /// Rearranges `bytes`, the blocks of `rows` rows of `columns` weights, row after row.
+    ///
+    /// The caller has checked that `columns` is a multiple of the block and `bytes` long enough.
+    pub(super) fn pack(
+        format: BlockFormat,
+        rows: usize,
+        columns: usize,
+        bytes: &[u8],
+        pool: &Pool,
+    ) -> Self {
+        let sizes = with_layout!(format, L => PanelSizes::new::<L>(columns));
+        let panels = rows.div_ceil(LANES);
+        let mut packed = Self {
+            format,
+            columns,
+            low: vec![0; panels * sizes.low],
+            high: vec![0; panels * sizes.high],
+            scales: vec![0; panels * sizes.scales],
+            mins: vec![0; panels * sizes.mins],
+            scale_steps: vec![0; panels * sizes.scale_steps],
+            min_steps: vec![0; panels * sizes.min_steps],
+        };
+        let row_bytes = columns / format.block_columns() * format.block_bytes();
+        let parts = packed.shared_parts();
+        pool.for_ranges(panels, 8, &|range| {
+            for index in range {
+                // SAFETY: each panel index is visited once, and its parts lie inside the vectors.
+                let mut panel = unsafe { parts.panel(index, sizes) };
+                for lane in 0..LANES.min(rows - index * LANES) {
+                    let row = &bytes[(index * LANES + lane) * row_bytes..][..row_bytes];
+                    with_layout!(format, L => panel.fill_row::<L>(lane, columns, row));
+                }
+            }
+        });
+        packed
+    }
+
+    fn shared_parts(&mut self) -> SharedParts {
+        SharedParts {
+            low: self.low.as_mut_ptr(),
+            high: self.high.as_mut_ptr(),
+            scales: self.scales.as_mut_ptr(),
+            mins: self.mins.as_mut_ptr(),
+            scale_steps: self.scale_steps.as_mut_ptr(),
+            min_steps: self.min_steps.as_mut_ptr(),
+        }
+    }
+
+    fn panel<L: Layout>(&self, index: usize) -> Panel {
+        let sizes = PanelSizes::new::<L>(self.columns);
+        Panel {
+            low: self.low[index * sizes.low..].as_ptr(),
+            high: self.high[index * sizes.high..].as_ptr(),
+            scales: self.scales[index * sizes.scales..].as_ptr(),
+            mins: self.mins[index * sizes.mins..].as_ptr(),
+            scale_steps: self.scale_steps[index * sizes.scale_steps..].as_ptr(),
+            min_steps: self.min_steps[index * sizes.min_steps..].as_ptr(),
+        }
+    }
+
+    /// Bytes that a product with one vector reads.
+    pub(super) fn bytes(&self) -> usize {
+        self.low.len()
+            + self.high.len()
+            + 2 * (self.scales.len() + self.mins.len())
+            + self.scale_steps.len()
+            + self.min_steps.len()
+    }
+
+    /// Products of 8-bit activations with the rows of `panels`, into the same columns of `out`.
+    ///
+    /// # Safety
+    /// `panels` are in range, `out` has as many rows as `input` and columns for these panels, and
+    /// nobody else touches those columns meanwhile.
+    pub(super) unsafe fn multiply_quantised(
+        &self,
+        isa: Isa,
+        panels: std::ops::Range<usize>,
+        input: &QuantisedRows,
+        out: SharedRows,
+    ) {
+        debug_assert_eq!(input.width, self.columns);
+        // SAFETY: passed on from the caller.
+        unsafe {
+            with_layout!(self.format, L => dispatch!(isa, multiply_quantised::<L>(
+                matrix: &QuantPanels = self,
+                panels: std::ops::Range<usize> = panels,
+                input: &QuantisedRows = input,
+                out: SharedRows = out,
+            )));
+        }
+    }
+
+    /// Writes the weights of a panel as floats: `[columns, row]` for the columns given, which are
+    /// whole tiles.
+    ///
+    /// # Safety
+    /// The panel and the columns are in range; `to` is valid for eight floats a column.
+    pub(super) unsafe fn unpack(
+        &self,
+        isa: Isa,
+        panel: usize,
+        columns: std::ops::Range<usize>,
+        to: *mut f32,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            with_layout!(self.format, L => dispatch!(isa, unpack::<L>(
+                matrix: &QuantPanels = self,
+                panel: usize = panel,
+                columns: std::ops::Range<usize> = columns,
+                to: *mut f32 = to,
+            )));
+        }
+    }
+}
+
+/// Pointers to the parts of all panels, for threads that fill one panel each.
+struct SharedParts {
+    low: *mut u8,
+    high: *mut u8,
+    scales: *mut u16,
+    mins: *mut u16,
+    scale_steps: *mut i8,
+    min_steps: *mut i8,
+}
+
+// SAFETY: plain pointers; see `SharedParts::panel` for who may write.
+unsafe impl Sync for SharedParts {}
+
+impl SharedParts {
+    /// # Safety
+    /// The panel is in range, and no two threads hold the same one.
+    unsafe fn panel<'a>(&self, index: usize, sizes: PanelSizes) -> PanelMut<'a> {
+        // SAFETY: the vectors were made with these sizes for every panel.
+        unsafe {
+            use std::slice::from_raw_parts_mut as part;
+            PanelMut {
+                low: part(self.low.add(index * sizes.low), sizes.low),
+                high: part(self.high.add(index * sizes.high), sizes.high),
+                scales: part(self.scales.add(index * sizes.scales), sizes.scales),
+                mins: part(self.mins.add(index * sizes.mins), sizes.mins),
+                scale_steps: part(
+                    self.scale_steps.add(index * sizes.scale_steps),
+                    sizes.scale_steps,
+                ),
+                min_steps: part(self.min_steps.add(index * sizes.min_steps), sizes.min_steps),
+            }
+        }
+    }
+}
+
+impl PanelMut<'_> {
+    fn fill_row<L: Layout>(&mut self, lane: usize, columns: usize, row: &[u8]) {
+        let tiles_in_scale = if L::NESTED {
+            L::FORMAT.block_columns() / TILE
+        } else {
+            1
+        };
+        for index in 0..columns / TILE {
+            let tile = tile(L::FORMAT, row, index);
+            self.fill_codes::<L>(lane, index, &tile);
+            let scale_at = index / tiles_in_scale * LANES + lane;
+            self.scales[scale_at] = tile.scale.to_bits();
+            if L::MINS {
+                self.mins[scale_at] = tile.min.to_bits();
+            }
+            if L::NESTED {
+                let groups = TILE / L::GROUP;
+                for group in 0..groups {
+                    self.scale_steps[(index * groups + group) * LANES + lane] =
+                        tile.scale_steps[group];
+                }
+                if L::MINS {
+                    self.min_steps[index * LANES + lane] = tile.min_steps;
+                }
+            }
+        }
+    }
+
+    fn fill_codes<L: Layout>(&mut self, lane: usize, index: usize, tile: &Tile) {
+        if L::BITS == 8 {
+            let low = &mut self.low[index * 256..][..256];
+            for (chunk, codes) in tile.codes.chunks_exact(4).enumerate() {
+                low[chunk * 32 + lane * 4..][..4].copy_from_slice(codes);
+            }
+            return;
+        }
+        let low = &mut self.low[index * 128..][..128];
+        for chunk in 0..4 {
+            let bytes = &mut low[chunk * 32 + lane * 4..][..4];
+            for (column, byte) in bytes.iter_mut().enumerate() {
+                let at = 4 * chunk + column;
+                *byte = tile.codes[at] & 15 | tile.codes[at + 16] << 4;
+            }
+        }
+        if L::BITS == 5 {
+            let high = &mut self.high[index * 32 + lane * 4..][..4];
+            for (at, code) in tile.codes.iter().enumerate() {
+                high[at % 4] |= (code >> 4) << (at / 4);
+            }
+        }
+        if L::BITS == 6 {
+            let high = &mut self.high[index * 64..][..64];
+            for (at, code) in tile.codes.iter().enumerate() {
+                let (chunk, column) = (at / 4, at % 4);
+                high[chunk / 4 * 32 + lane * 4 + column] |= (code >> 4) << (2 * (chunk % 4));
+            }
+        }
+    }
+}
+
+impl Panel {
+    /// The codes of a tile, four columns in each vector.
+    #[inline(always)]
+    unsafe fn codes<S: Simd, L: Layout>(self, tile: usize) -> [S::B; 8] {
+        // SAFETY: the caller has checked the tile's index; the parts are as long as it says.
+        unsafe {
+            if L::BITS == 8 {
+                return std::array::from_fn(|c| S::load_bytes(self.low.add(tile * 256 + c * 32)));
+            }
+            let low: [S::B; 4] =
+                std::array::from_fn(|c| S::load_bytes(self.low.add(tile * 128 + c * 32)));
+            let nibbles: [S::B; 8] = std::array::from_fn(|c| {
+                if c < 4 {
+                    S::mask_shift(low[c], 0x0f, 0)
+                } else {
+                    S::mask_shift(low[c - 4], 0xf0, -4)
+                }
+            });
+            match L::BITS {
+                5 => {
+                    let high = S::load_bytes(self.high.add(tile * 32));
+                    std::array::from_fn(|c| {
+                        S::or(nibbles[c], S::mask_shift(high, 1 << c, 4 - c as i32))
+                    })
+                }
+                6 => {
+                    let high: [S::B; 2] =
+                        std::array::from_fn(|h| S::load_bytes(self.high.add(tile * 64 + h * 32)));
+                    std::array::from_fn(|c| {
+                        let field = 2 * (c % 4);
+                        let bits = S::mask_shift(high[c / 4], 3 << field, 4 - field as i32);
+                        S::or(nibbles[c], bits)
+                    })
+                }
+                _ => nibbles,
+            }
+        }
+    }
+
+    /// Scale of a group of the tile (0, or 1 for the second half where groups have 16 columns).
+    #[inline(always)]
+    unsafe fn scale<S: Simd, L: Layout>(self, tile: usize, group: usize) -> S::F {
+        // SAFETY: as in `codes`.
+        unsafe {
+            if !L::NESTED {
+                return S::load_f16(self.scales.add(tile * LANES));
+            }
+            let block = tile * TILE / L::FORMAT.block_columns();
+            let steps = S::load_i8(
+                self.scale_steps
+                    .add((tile * (TILE / L::GROUP) + group) * LANES),
+            );
+            S::mul(S::load_f16(self.scales.add(block * LANES)), steps)
+        }
+    }
+
+    /// Minimum of the tile; only for formats that have one.
+    #[inline(always)]
+    unsafe fn min<S: Simd, L: Layout>(self, tile: usize) -> S::F {
+        // SAFETY: as in `codes`.
+        unsafe {
+            if !L::NESTED {
+                return S::load_f16(self.mins.add(tile * LANES));
+            }
+            let block = tile * TILE / L::FORMAT.block_columns();
+            let steps = S::load_i8(self.min_steps.add(tile * LANES));
+            S::mul(S::load_f16(self.mins.add(block * LANES)), steps)
+        }
+    }
+}
+
+/// One row of quantised activations.
+#[derive(Clone, Copy)]
+struct InputRow {
+    codes: *const i8,
+    scales: *const f32,
+    sums: *const f32,
+}
+
+impl InputRow {
+    fn new(input: &QuantisedRows, row: usize) -> Self {
+        let width = input.width;
+        Self {
+            codes: input.codes[row * width..].as_ptr(),
+            scales: input.scales[row * (width / BLOCK)..].as_ptr(),
+            sums: input.sums[row * (width / SUM_GROUP)..].as_ptr(),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn multiply_quantised<S: Simd, L: Layout>(
+    matrix: &QuantPanels,
+    panels: std::ops::Range<usize>,
+    input: &QuantisedRows,
+    out: SharedRows,
+) {
+    for index in panels {
+        let panel = matrix.panel::<L>(index);
+        let mut row = 0;
+        // SAFETY: the caller's promises; rows run below the count of `out`.
+        unsafe {
+            while row + 4 <= out.count() {
+                panel_times_rows::<S, L, 4>(matrix, panel, index, input, row, out);
+                row += 4;
+            }
+            while row < out.count() {
+                panel_times_rows::<S, L, 1>(matrix, panel, index, input, row, out);
+                row += 1;
+            }
+        }
+    }
+}
+
+/// One panel with `N` rows of activations: codes are unpacked once for all of them.
+#[inline(always)]
+unsafe fn panel_times_rows<S: Simd, L: Layout, const N: usize>(
+    matrix: &QuantPanels,
+    panel: Panel,
+    index: usize,
+    input: &QuantisedRows,
+    first_row: usize,
+    out: SharedRows,
+) {
+    let rows: [InputRow; N] = std::array::from_fn(|n| InputRow::new(input, first_row + n));
+    // SAFETY: tiles and groups stay below the matrix's columns, which are the input's width.
+    unsafe {
+        let mut sums = [S::splat(0.0); N];
+        for tile in 0..matrix.columns / TILE {
+            let codes = panel.codes::<S, L>(tile);
+            for group in 0..TILE / L::GROUP {
+                let scale = panel.scale::<S, L>(tile, group);
+                // What each unit of activation adds beside the products with the codes.
+                let offset = if L::MINS {
+                    panel.min::<S, L>(tile)
+                } else {
+                    S::mul(scale, S::splat(-f32::from(L::ZERO)))
+                };
+                for n in 0..N {
+                    let row = rows[n];
+                    let products = if L::GROUP == 16 {
+                        let half = std::array::from_fn(|c| codes[group * 4 + c]);
+                        S::dot::<6, 4>(half, row.codes.add(tile * TILE + group * 16))
+                    } else if L::BITS == 8 {
+                        S::dot::<8, 8>(codes, row.codes.add(tile * TILE))
+                    } else if L::BITS == 5 {
+                        S::dot::<5, 8>(codes, row.codes.add(tile * TILE))
+                    } else {
+                        S::dot::<4, 8>(codes, row.codes.add(tile * TILE))
+                    };
+                    let unit = S::mul(scale, S::splat(*row.scales.add(tile)));
+                    sums[n] = S::fma(products, unit, sums[n]);
+                    if L::MINS || L::ZERO > 0 {
+                        let at = row.sums.add(tile * 2 + group);
+                        let sum = if L::GROUP == 16 {
+                            *at
+                        } else {
+                            *at + *at.add(1)
+                        };
+                        sums[n] = S::fma(offset, S::splat(sum), sums[n]);
+                    }
+                }
+            }
+        }
+        for (n, sum) in sums.into_iter().enumerate() {
+            S::store(out.at(first_row + n, index * LANES), sum);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn unpack<S: Simd, L: Layout>(
+    matrix: &QuantPanels,
+    panel: usize,
+    columns: std::ops::Range<usize>,
+    to: *mut f32,
+) {
+    let panel = matrix.panel::<L>(panel);
+    // SAFETY: the caller's promises.
+    unsafe {
+        let mut to = to;
+        for tile in columns.start / TILE..columns.end / TILE {
+            let codes = panel.codes::<S, L>(tile);
+            for (chunk, codes) in codes.into_iter().enumerate() {
+                let scale = panel.scale::<S, L>(tile, chunk * 4 / L::GROUP);
+                let columns = if L::BITS == 8 {
+                    S::columns::<true>(codes)
+                } else if L::ZERO > 0 {
+                    S::columns::<true>(S::minus(codes, L::ZERO))
+                } else {
+                    S::columns::<false>(codes)
+                };
+                for column in columns {
+                    let weights = if L::MINS {
+                        S::fma(column, scale, panel.min::<S, L>(tile))
+                    } else {
+                        S::mul(column, scale)
+                    };
+                    S::store(to, weights);
+                    to = to.add(LANES);
+                }
+            }
+        }
+    }
+}
+
+impl QuantPanels {
+    /// One row as floats, into the first `columns` of `to`.
+    pub(super) fn row(&self, row: usize, to: &mut [f32]) {
+        let mut panel = vec![0.0; self.columns * LANES];
+        // SAFETY: the row, hence its panel, exists; the scratch has eight floats a column.
+        unsafe {
+            self.unpack(
+                Isa::Portable,
+                row / LANES,
+                0..self.columns,
+                panel.as_mut_ptr(),
+            )
+        };
+        for (value, lanes) in to.iter_mut().zip(panel.chunks_exact(LANES)) {
+            *value = lanes[row % LANES];
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What happens to scores before a token is chosen.
+
+use std::collections::HashSet;
+
+use super::settings::GenerationSettings;
+
+/// Logarithms of the probabilities that `logits` stand for.
+pub fn log_softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits
+        .iter()
+        .map(|logit| f64::from((logit - largest).exp()))
+        .sum();
+    let shift = largest + sum.ln() as f32;
+    logits.iter().map(|logit| logit - shift).collect()
+}
+
+/// Logarithm of the probability of one token.
+pub(super) fn log_probability(logits: &[f32], token: u32) -> f32 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits
+        .iter()
+        .map(|logit| f64::from((logit - largest).exp()))
+        .sum();
+    logits[token as usize] - largest - sum.ln() as f32
+}
+
+/// Applies the penalties of `settings`; `history` are the ids of prompt and text so far.
+pub(super) fn penalise(settings: &GenerationSettings, history: &[u32], scores: &mut [f32]) {
+    let penalty = settings.repetition_penalty;
+    if penalty != 1.0 {
+        let seen: HashSet<u32> = history.iter().copied().collect();
+        for token in seen {
+            if let Some(score) = scores.get_mut(token as usize) {
+                *score = if *score < 0.0 {
+                    *score * penalty
+                } else {
+                    *score / penalty
+                };
+            }
+        }
+    }
+    let length = settings.no_repeat_ngram;
+    if length > 0 && history.len() + 1 >= length {
+        let (_, tail) = history.split_at(history.len() + 1 - length);
+        for run in history.windows(length) {
+            if let Some((&last, start)) = run.split_last()
+                && start == tail
+                && let Some(score) = scores.get_mut(last as usize)
+            {
+                *score = f32::NEG_INFINITY;
+            }
+        }
+    }
+}
+
+/// Index of the largest score, the first if several are equal.
+pub(super) fn largest(scores: &[f32]) -> u32 {
+    let mut best = 0;
+    for (index, score) in scores.iter().enumerate() {
+        if *score > scores[best] {
+            best = index;
+        }
+    }
+    best as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one() {
+        let logs = log_softmax(&[3.0, -1.0, 0.5, 80.0, 79.0]);
+        let sum: f32 = logs.iter().map(|log| log.exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-6);
+        assert!((logs[3] - log_probability(&[3.0, -1.0, 0.5, 80.0, 79.0], 3)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn repetition_is_penalised_once_for_each_token_and_towards_less() {
+        let settings = GenerationSettings {
+            repetition_penalty: 2.0,
+            ..Default::default()
+        };
+        let mut scores = [4.0, -4.0, 1.0];
+        penalise(&settings, &[0, 1, 0, 1], &mut scores);
+        assert_eq!(scores, [2.0, -8.0, 1.0]);
+    }
+
+    #[test]
+    fn no_run_of_tokens_is_completed_twice() {
+        let settings = GenerationSettings {
+            no_repeat_ngram: 3,
+            ..Default::default()
+        };
+        let mut scores = [0.0; 8];
+        penalise(&settings, &[1, 2, 3, 1, 2, 4, 1, 2], &mut scores);
+        assert_eq!(
+            scores.map(f32::is_finite),
+            [true, true, true, false, false, true, true, true]
+        );
+        let settings = GenerationSettings {
+            no_repeat_ngram: 1,
+            ..Default::default()
+        };
+        let mut scores = [0.0; 4];
+        penalise(&settings, &[2], &mut scores);
+        assert_eq!(scores[2], f32::NEG_INFINITY);
+        assert_eq!(scores[1], 0.0);
+    }
+
+    #[test]
+    fn the_first_of_equal_scores_wins() {
+        assert_eq!(largest(&[1.0, 3.0, 3.0, f32::NEG_INFINITY]), 1);
+    }
+}
