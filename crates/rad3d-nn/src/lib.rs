@@ -7,11 +7,19 @@
 //! Inference on the CPU uses kernels of our own and builds without a tensor engine. The feature
 //! `burn` adds the same networks as trainable Burn modules; `wgpu` and `cuda` add its GPU backends.
 
+pub mod causal_lm;
 pub mod cpu;
 pub mod ct_vit;
 mod error;
+pub mod generate;
+mod head;
+pub mod projector;
 mod source;
+#[cfg(feature = "burn")]
+pub mod trainable;
 
 pub use ct_vit::{CtVit, CtVitConfig};
 pub use error::{Fault, NnError, Result};
+pub use head::{AbnormalityHead, Calibration, LabelScore};
+pub use projector::{PrefixMapper, Projector};
 pub use source::{Weight, WeightSource};

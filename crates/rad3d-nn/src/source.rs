@@ -1,9 +1,12 @@
 //! Where a network gets its weights from.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::{NnError, Result};
+use rad3d_weights::{Loader, TensorView};
+
+use crate::{Fault, NnError, Result};
 
 /// The f32 values of one tensor, row-major; clones share them.
 #[derive(Clone)]
@@ -75,5 +78,42 @@ impl<'a> Scope<'a> {
             return Err(NnError::shape(name, &[weight.len()], shape));
         }
         Ok(weight)
+    }
+}
+
+/// A tensor that is f32 and aligned as it lies in its file.
+struct Mapped(TensorView);
+
+impl AsRef<[f32]> for Mapped {
+    fn as_ref(&self) -> &[f32] {
+        match self.0.as_f32() {
+            Some(Cow::Borrowed(values)) => values,
+            // Checked before wrapping.
+            _ => &[],
+        }
+    }
+}
+
+/// A fault does not stop the taking: the loader hands out zeros and reports every fault at once
+/// in [`Loader::finish`].
+impl WeightSource for Loader<'_> {
+    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Weight> {
+        let view = Loader::take(self, name, shape);
+        let owned = match view.as_f32() {
+            Some(Cow::Borrowed(_)) => None,
+            Some(Cow::Owned(values)) => Some(values),
+            None => {
+                return Err(NnError::new(
+                    Fault::Weights,
+                    name,
+                    "holds no real numbers",
+                    "",
+                ));
+            }
+        };
+        Ok(match owned {
+            Some(values) => Weight::new(values),
+            None => Weight::new(Mapped(view)),
+        })
     }
 }

@@ -8,6 +8,7 @@
 mod attention;
 mod elementwise;
 pub(crate) mod isa;
+mod linear;
 mod matrix;
 mod panel;
 mod parallel;
@@ -17,6 +18,7 @@ pub use attention::{AttentionBias, AttentionShape, attend};
 pub(crate) use elementwise::{add_bias, dot, geglu, l2_normalise, normalise_row, relu};
 pub use isa::Isa;
 pub(crate) use isa::vectorised;
+pub(crate) use linear::linear;
 pub use matrix::PackedMatrix;
 pub(crate) use panel::{add_panel_to_rows, panel_to_rows, rows_to_panel};
 pub(crate) use parallel::with_scratch;

@@ -15,6 +15,8 @@ mod transformer;
 pub use config::{CtVitConfig, TokenGrid};
 pub use observer::{Stack, Stage, StageObserver};
 
+use rayon::prelude::*;
+
 use codebook::Codebook;
 use latent::{LatentProjection, pool_over_time};
 use patch::PatchEmbedding;
@@ -126,8 +128,8 @@ impl CtVit {
             .chunks_exact(voxels)
             .zip(latents.chunks_exact_mut(self.config.latent));
         for (item, (volume, latent)) in items.enumerate() {
-            self.encode_one(item, volume, &mut activations, latent, observer);
-            if latent.iter().any(|value| !value.is_finite()) {
+            let finite = self.encode_one(item, volume, &mut activations, latent, observer);
+            if !finite {
                 return Err(NnError::new(
                     Fault::NotFinite,
                     format!("embedding of volume {item}"),
@@ -139,6 +141,7 @@ impl CtVit {
         Ok(latents)
     }
 
+    /// Says whether all tokens and the embedding are finite.
     fn encode_one(
         &self,
         item: usize,
@@ -146,7 +149,7 @@ impl CtVit {
         activations: &mut Activations,
         latent: &mut [f32],
         observer: &mut dyn StageObserver,
-    ) {
+    ) -> bool {
         self.patch
             .forward(&self.config, volume, &mut activations.tokens);
         observer.observe(item, Stage::PatchOut, &activations.tokens);
@@ -157,6 +160,8 @@ impl CtVit {
 
         let tokens = &mut activations.tokens;
         observer.observe(item, Stage::CodebookIn, tokens);
+        // Asked before the codebook, which would hide a NaN behind an innocent code.
+        let finite = tokens.par_iter().all(|value| value.is_finite());
         if let Some(codebook) = &self.codebook {
             let mut codes = vec![0; self.config.grid().tokens()];
             codebook.nearest(tokens, &mut codes);
@@ -170,5 +175,6 @@ impl CtVit {
         self.projection.forward(self.isa, &pooled, latent);
         observer.observe(item, Stage::LatentUnnormalised, latent);
         l2_normalise(self.isa, latent);
+        finite && latent.iter().all(|value| value.is_finite())
     }
 }
