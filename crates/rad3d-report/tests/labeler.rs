@@ -219,7 +219,8 @@ fn the_same_words_elsewhere_are_something_else() {
         "There is effusion in the knee joint.",
         "An adrenal nodule of 12 mm.",
         "Healed sequela of a rib fracture.",
-        "Calcified lymph node tissue was not observed; the aortic valve is calcified.",
+        "The aortic valve is calcified.",
+        "The effusion, which was seen on the previous examination, is not observed.",
         "Contrast material was given.",
         "Inguinal hernia.",
     ] {

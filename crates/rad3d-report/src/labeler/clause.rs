@@ -78,6 +78,7 @@ fn questioned(rest: &[u8]) -> bool {
 pub(super) struct ScopeRules {
     breaks: Option<Regex>,
     joints: Option<Regex>,
+    asides: Option<Regex>,
     predicates: Option<Regex>,
     no_cue: Option<Regex>,
     cues: [(Effect, Option<Regex>); 4],
@@ -90,6 +91,7 @@ impl ScopeRules {
         Ok(Self {
             breaks: regex(&file.scope.breaks)?,
             joints: regex(&file.scope.joints)?,
+            asides: regex(&file.scope.asides)?,
             predicates: regex(&file.scope.predicates)?,
             no_cue: regex(&file.negation.never)?,
             cues: [
@@ -118,8 +120,11 @@ impl ScopeRules {
         let mut clauses = Vec::new();
         for pair in cuts.windows(2) {
             let mut start = pair[0];
-            let predicates: Vec<_> =
-                places(&self.predicates, &sentence[start..pair[1]], start).collect();
+            let text = &sentence[start..pair[1]];
+            let asides: Vec<_> = places(&self.asides, text, start).collect();
+            let predicates: Vec<_> = places(&self.predicates, text, start)
+                .filter(|at| !asides.iter().any(|aside| overlap(aside, at)))
+                .collect();
             for between in predicates.windows(2) {
                 let gap = between[0].end..between[1].start.max(between[0].end);
                 if let Some(joint) = self.first_joint(sentence, gap) {

@@ -30,6 +30,8 @@ pub(super) struct RulesFile {
 pub(super) struct Scope {
     pub(super) breaks: Vec<String>,
     pub(super) joints: Vec<String>,
+    #[serde(default)]
+    pub(super) asides: Vec<String>,
     pub(super) predicates: Vec<String>,
 }
 

@@ -48,7 +48,7 @@ pub fn text(draft: &Draft) -> String {
     for row in draft.classified.rows() {
         let (p, t) = (row.probability, row.threshold);
         let yes = if row.positive { "yes" } else { "no" };
-        let filled = (p * 20.0).round() as usize;
+        let filled = (p * 16.0).round() as usize;
         let bar: String = (0..20)
             .map(|cell| if cell < filled { '#' } else { '.' })
             .collect();
@@ -252,6 +252,16 @@ fn wrapped(text: &str, indent: &str) -> String {
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in tame(text).chars() {
+        // Entities, not backslashes: not every reader of Markdown keeps HTML out.
+        match char {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            _ => {}
+        }
+        if "<>&".contains(char) {
+            continue;
+        }
         if char.is_ascii_punctuation() && !".,;:()'\"?%/=-".contains(char) {
             out.push('\\');
         }
