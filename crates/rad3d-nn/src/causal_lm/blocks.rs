@@ -243,24 +243,6 @@ fn six_bit_steps(packed: &[u8], part: usize) -> (u8, u8) {
     }
 }
 
-impl Tile {
-    /// The 32 weights, as 32-bit floats.
-    pub(super) fn weights(&self, format: BlockFormat) -> [f32; TILE] {
-        with_layout!(format, L => {
-            let min = self.min.to_f32() * f32::from(self.min_steps);
-            std::array::from_fn(|i| {
-                let step = self.scale.to_f32() * f32::from(self.scale_steps[i / 16]);
-                let code = if L::BITS == 8 {
-                    f32::from(self.codes[i].cast_signed())
-                } else {
-                    f32::from(self.codes[i]) - f32::from(L::ZERO)
-                };
-                code * step + min
-            })
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,8 @@ use super::{CausalLm, attention};
 
 /// Pieces of work that each thread gets at least, so that one that is held up costs little.
 const PIECES_PER_THREAD: usize = 4;
+/// Weights below which a second thread costs more than it saves.
+const SMALLEST_PIECE: usize = 8192;
 
 impl CausalLm {
     /// Runs all blocks over `rows`, whose tokens stand at `places`, and stores keys and values.
@@ -157,22 +159,23 @@ impl CausalLm {
         let product_input = Input::new(input, self.arithmetic, &matrices);
         let (inner_columns, outer_columns) = (inner.shared(), outer.shared());
         let panels = through.matrix.panels();
-        self.pool.for_ranges(panels, self.grain(panels), &|range| {
-            // SAFETY: each panel is visited once, and is the only writer of its columns; the
-            // padding of `Rows` makes whole panels fit.
-            unsafe {
-                through.apply(self.isa, range.clone(), &product_input, inner_columns);
-                if let Some(up) = beside {
-                    up.apply(self.isa, range.clone(), &product_input, outer_columns);
+        self.pool
+            .for_ranges(panels, self.grain(panels, self.config.width), &|range| {
+                // SAFETY: each panel is visited once, and is the only writer of its columns; the
+                // padding of `Rows` makes whole panels fit.
+                unsafe {
+                    through.apply(self.isa, range.clone(), &product_input, inner_columns);
+                    if let Some(up) = beside {
+                        up.apply(self.isa, range.clone(), &product_input, outer_columns);
+                    }
+                    let (first, length) = (range.start * LANES, range.len() * LANES);
+                    for row in 0..inner_columns.count() {
+                        let values = inner_columns.columns(row, first, length);
+                        let factors = beside.map(|_| &*outer_columns.columns(row, first, length));
+                        activate(self.isa, activation, values, factors);
+                    }
                 }
-                let (first, length) = (range.start * LANES, range.len() * LANES);
-                for row in 0..inner_columns.count() {
-                    let values = inner_columns.columns(row, first, length);
-                    let factors = beside.map(|_| &*outer_columns.columns(row, first, length));
-                    activate(self.isa, activation, values, factors);
-                }
-            }
-        });
+            });
         let [output] = self.linear(&inner, [&block.down]);
         output
     }
@@ -183,24 +186,30 @@ impl CausalLm {
         let product_input = Input::new(input, self.arithmetic, &maps.map(|map| &map.matrix));
         let shared: [_; K] = outputs.each_mut().map(Rows::shared);
         let panels = maps.iter().map(|map| map.matrix.panels()).sum();
-        self.pool.for_ranges(panels, self.grain(panels), &|range| {
-            let mut first = 0;
-            for (map, out) in maps.iter().zip(shared) {
-                let own = first..first + map.matrix.panels();
-                let (start, end) = (range.start.max(own.start), range.end.min(own.end));
-                if start < end {
-                    // SAFETY: each panel is visited once, and is the only writer of its columns.
-                    unsafe { map.apply(self.isa, start - first..end - first, &product_input, out) };
+        self.pool
+            .for_ranges(panels, self.grain(panels, input.width()), &|range| {
+                let mut first = 0;
+                for (map, out) in maps.iter().zip(shared) {
+                    let own = first..first + map.matrix.panels();
+                    let (start, end) = (range.start.max(own.start), range.end.min(own.end));
+                    if start < end {
+                        // SAFETY: each panel is visited once, and is the only writer of its columns.
+                        unsafe {
+                            map.apply(self.isa, start - first..end - first, &product_input, out)
+                        };
+                    }
+                    first = own.end;
                 }
-                first = own.end;
-            }
-        });
+            });
         outputs
     }
 
-    fn grain(&self, panels: usize) -> usize {
+    /// Panels, of `columns` each, that a thread takes at a time.
+    fn grain(&self, panels: usize, columns: usize) -> usize {
+        let pieces = self.pool.threads() * PIECES_PER_THREAD;
+        let smallest = SMALLEST_PIECE / (columns * LANES).max(1);
         // Whole groups of four panels, which the kernels take together.
-        (panels / (self.pool.threads() * PIECES_PER_THREAD)).next_multiple_of(4)
+        panels.div_ceil(pieces).max(smallest).next_multiple_of(4)
     }
 
     /// Logits of the rows given: `[rows, vocabulary]`.
@@ -221,11 +230,14 @@ impl CausalLm {
         let mut logits = Rows::zeros(rows.count(), matrix.rows());
         let input = Input::new(&rows, self.arithmetic, &[matrix]);
         let shared = logits.shared();
-        self.pool
-            .for_ranges(matrix.panels(), self.grain(matrix.panels()), &|range| {
+        self.pool.for_ranges(
+            matrix.panels(),
+            self.grain(matrix.panels(), rows.width()),
+            &|range| {
                 // SAFETY: each panel is visited once, and is the only writer of its columns.
                 unsafe { matrix.multiply(self.isa, range, &input, shared) };
-            });
+            },
+        );
         logits
     }
 }

@@ -112,6 +112,7 @@ impl Matrix {
         self.rows
     }
 
+    #[cfg(test)]
     pub(super) fn columns(&self) -> usize {
         self.columns
     }
@@ -352,6 +353,98 @@ unsafe fn tile_product<S: Simd, const P: usize, const N: usize>(
             for (n, sum) in sums.into_iter().enumerate() {
                 S::store(out.at(step.row + n, (step.panel + p) * LANES), sum);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row `r`, column `c` of a matrix that no rearrangement leaves alone.
+    fn weight(r: usize, c: usize) -> f32 {
+        ((r * 131 + c * 17) % 89) as f32 / 44.5 - 1.0
+    }
+
+    #[test]
+    fn products_equal_the_formula_for_all_shapes_and_precisions() {
+        for (rows, columns, count) in [
+            (1, 1, 1),
+            (8, 32, 1),
+            (13, 40, 3),
+            (35, 300, 1),
+            (64, 257, 9),
+            (40, 600, 8),
+            (70, 33, 23),
+        ] {
+            let weights: Vec<f32> = (0..rows * columns)
+                .map(|i| weight(i / columns, i % columns))
+                .collect();
+            let rounded: Vec<bf16> = weights.iter().map(|&w| bf16::from_f32(w)).collect();
+            let halves: Vec<f16> = weights.iter().map(|&w| f16::from_f32(w)).collect();
+            let values: Vec<f32> = (0..count * columns).map(|i| weight(i, 3 * i)).collect();
+            let input = Rows::from_packed(columns, &values);
+            let from_bf16: Vec<f32> = rounded.iter().map(|w| w.to_f32()).collect();
+            let from_f16: Vec<f32> = halves.iter().map(|w| w.to_f32()).collect();
+            for (matrix, expected) in [
+                (Matrix::from_f32(rows, columns, &weights), &weights),
+                (Matrix::from_bf16(rows, columns, &rounded), &from_bf16),
+                (Matrix::from_f16(rows, columns, &halves), &from_f16),
+            ] {
+                let mut row = vec![0.0; columns];
+                matrix.row(rows - 1, &mut row);
+                assert_eq!(row, expected[(rows - 1) * columns..]);
+                for isa in [Isa::Portable, Isa::detect()] {
+                    let mut out = Rows::zeros(count, rows);
+                    let product_input = Input::new(&input, Arithmetic::Fast, &[&matrix]);
+                    let panels = 0..matrix.panels();
+                    // SAFETY: `out` has a row for each input and columns for all panels.
+                    unsafe { matrix.multiply(isa, panels, &product_input, out.shared()) };
+                    for index in 0..count {
+                        for row in 0..rows {
+                            let sum: f64 = (0..columns)
+                                .map(|c| {
+                                    f64::from(expected[row * columns + c])
+                                        * f64::from(values[index * columns + c])
+                                })
+                                .sum();
+                            let gap = (f64::from(out.row(index)[row]) - sum).abs();
+                            assert!(gap < 2e-5, "{isa:?} {rows} {columns} {count}: off by {gap}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The sum's order does not depend on how many vectors come at once.
+    #[test]
+    fn a_batch_gives_each_vector_the_very_number_it_gets_alone() {
+        let (rows, columns, count) = (50, 300, 13);
+        let weights: Vec<f32> = (0..rows * columns)
+            .map(|i| weight(i / columns, i % columns))
+            .collect();
+        let matrix = Matrix::from_f32(rows, columns, &weights);
+        let values: Vec<f32> = (0..count * columns).map(|i| weight(i, 5 * i)).collect();
+        let product = |values: &[f32]| {
+            let input = Rows::from_packed(columns, values);
+            let mut out = Rows::zeros(input.count(), rows);
+            let product_input = Input::new(&input, Arithmetic::Exact, &[&matrix]);
+            // SAFETY: `out` has a row for each input and columns for all panels.
+            unsafe {
+                matrix.multiply(
+                    Isa::detect(),
+                    0..matrix.panels(),
+                    &product_input,
+                    out.shared(),
+                );
+            }
+            out.to_packed()
+        };
+        let together = product(&values);
+        for index in 0..count {
+            let alone = product(&values[index * columns..][..columns]);
+            assert_eq!(alone, together[index * rows..][..rows]);
         }
     }
 }

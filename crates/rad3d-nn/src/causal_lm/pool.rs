@@ -7,7 +7,7 @@
 use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -29,11 +29,9 @@ pub(crate) struct Pool {
 }
 
 struct Shared {
-    /// Number of jobs published so far.
-    epoch: CacheLine<AtomicUsize>,
-    /// Workers that have not finished the current job.
-    busy: CacheLine<AtomicUsize>,
-    /// The current job; written only while no worker is busy.
+    /// Number of the job, whether it still takes workers, and how many are at it: see [`Gate`].
+    gate: CacheLine<AtomicU64>,
+    /// The current job; written only while the gate is shut and nobody is inside.
     job: UnsafeCell<Option<*const Job<'static>>>,
     panicked: AtomicBool,
     closing: AtomicBool,
@@ -42,13 +40,31 @@ struct Shared {
     wake: Condvar,
 }
 
-/// Keeps two counters off one cache line, which the threads would otherwise fight over.
+/// What [`Shared::gate`] holds: bits 0 to 15 count the workers inside, bit 16 says that no more may
+/// enter, the rest is the job's number.
+///
+/// A worker that is held up by another process never enters, and the caller, who has done all the
+/// work by then, shuts the gate and goes on without it.
+struct Gate;
+
+impl Gate {
+    const INSIDE: u64 = 0xffff;
+    const SHUT: u64 = 1 << 16;
+    const JOB: u64 = 1 << 17;
+
+    fn job(gate: u64) -> u64 {
+        gate / Self::JOB
+    }
+}
+
+/// Keeps the gate off the cache lines of its neighbours.
 #[repr(align(128))]
 struct CacheLine<T>(T);
 
-// SAFETY: `job` is written by the caller that holds `turn` while `busy` is 0, and read by workers
-// only between the publication of an epoch (release) and their decrement of `busy`; the pointer's
-// target is `Sync`, and outlives the job because `run` returns only when `busy` is 0 again.
+// SAFETY: `job` is written by the caller that holds `turn` while the gate is shut and empty, and
+// read by workers inside the gate only, whose entry (acquire) comes after its opening (release);
+// the pointer's target is `Sync`, and outlives the job because `run` returns only when the gate is
+// shut and empty again.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -60,8 +76,7 @@ impl Pool {
     /// [`Fault::Device`] if the system starts no more threads.
     pub(crate) fn new(threads: usize) -> Result<Self> {
         let shared = Arc::new(Shared {
-            epoch: CacheLine(AtomicUsize::new(0)),
-            busy: CacheLine(AtomicUsize::new(0)),
+            gate: CacheLine(AtomicU64::new(Gate::SHUT)),
             job: UnsafeCell::new(None),
             panicked: AtomicBool::new(false),
             closing: AtomicBool::new(false),
@@ -122,24 +137,28 @@ impl Pool {
         });
     }
 
-    /// Runs `job` once on every thread and waits for all.
+    /// Runs `job` once on the caller's thread and on every worker that comes before it is done.
+    ///
+    /// The job must therefore share out its work by itself.
     fn run(&self, job: &Job<'_>) {
         let _turn = ignore_poison(self.turn.lock());
         let shared = &*self.shared;
         let job_pointer: *const Job<'_> = job;
         // SAFETY: only the lifetime changes; the pointer is not used after this function returns.
         let job_pointer: *const Job<'static> = unsafe { std::mem::transmute(job_pointer) };
-        // SAFETY: no worker is busy (`turn` is ours, and the previous holder waited).
+        // SAFETY: the gate is shut and empty: `turn` is ours, and its last holder left it so.
         unsafe { *shared.job.get() = Some(job_pointer) };
-        shared.busy.0.store(self.workers.len(), Ordering::Relaxed);
-        shared.epoch.0.fetch_add(1, Ordering::SeqCst);
+        let gate = &shared.gate.0;
+        let next = Gate::job(gate.load(Ordering::Relaxed)) + 1;
+        gate.store(next * Gate::JOB, Ordering::SeqCst);
         if shared.sleepers.load(Ordering::SeqCst) > 0 {
             let _lock = ignore_poison(shared.lock.lock());
             shared.wake.notify_all();
         }
         let own = catch_unwind(AssertUnwindSafe(job));
+        gate.fetch_or(Gate::SHUT, Ordering::AcqRel);
         let mut spins = 0;
-        while shared.busy.0.load(Ordering::Acquire) > 0 {
+        while gate.load(Ordering::Acquire) & Gate::INSIDE > 0 {
             spins += 1;
             if spins > SPINS_BEFORE_YIELD {
                 thread::yield_now();
@@ -173,42 +192,59 @@ impl Drop for Pool {
 impl Shared {
     fn work(&self) {
         let mut seen = 0;
-        while self.wait_for_job(seen) {
-            seen += 1;
-            // SAFETY: the epoch was published after the job, and the job stays until `busy` is 0.
+        while let Some(job) = self.wait_for_job(seen) {
+            seen = job;
+            if !self.enter(job) {
+                continue;
+            }
+            // SAFETY: we are inside the gate, so the job stays until we leave.
             let job = unsafe { *self.job.get() };
             if let Some(job) = job {
-                // SAFETY: `run` keeps the closure alive until `busy` is 0.
+                // SAFETY: `run` keeps the closure alive until the gate is empty.
                 let call = AssertUnwindSafe(|| unsafe { (*job)() });
                 if catch_unwind(call).is_err() {
                     self.panicked.store(true, Ordering::Relaxed);
                 }
             }
-            self.busy.0.fetch_sub(1, Ordering::Release);
+            self.gate.0.fetch_sub(1, Ordering::Release);
         }
     }
 
-    /// Waits until more than `seen` jobs were published; false when the pool closes.
-    fn wait_for_job(&self, seen: usize) -> bool {
+    /// Enters the gate if it is open for `job`.
+    fn enter(&self, job: u64) -> bool {
+        let enter =
+            |gate: u64| (Gate::job(gate) == job && gate & Gate::SHUT == 0).then_some(gate + 1);
+        self.gate
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, enter)
+            .is_ok()
+    }
+
+    /// Waits for a job after number `seen` and returns its number; `None` when the pool closes.
+    fn wait_for_job(&self, seen: u64) -> Option<u64> {
+        let newer = |ordering| {
+            let job = Gate::job(self.gate.0.load(ordering));
+            (job != seen).then_some(job)
+        };
         for _ in 0..SPINS_BEFORE_SLEEP {
-            if self.epoch.0.load(Ordering::Acquire) != seen {
-                return true;
+            if let Some(job) = newer(Ordering::Acquire) {
+                return Some(job);
             }
             if self.closing.load(Ordering::Relaxed) {
-                return false;
+                return None;
             }
             std::hint::spin_loop();
         }
         let mut lock = ignore_poison(self.lock.lock());
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        // The caller reads `sleepers` after it raises the epoch, we read the epoch after we raise
+        // The caller reads `sleepers` after it opens the gate, we read the gate after we raise
         // `sleepers`: one of the two sees the other.
         let woken = loop {
-            if self.epoch.0.load(Ordering::SeqCst) != seen {
-                break true;
+            if let Some(job) = newer(Ordering::SeqCst) {
+                break Some(job);
             }
             if self.closing.load(Ordering::SeqCst) {
-                break false;
+                break None;
             }
             lock = ignore_poison(self.wake.wait(lock));
         };
