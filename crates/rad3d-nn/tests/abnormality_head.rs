@@ -121,6 +121,7 @@ fn a_nan_voxel_does_not_hide_behind_the_codebook() {
     assert_eq!(tower.encode(&volume).unwrap_err().fault, Fault::NotFinite);
 }
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests")]
 fn head_of(weight: &[f32], bias: &[f32]) -> AbnormalityHead {
     let mut tensors = Tensors::read("mapper/mapper_tiny.safetensors");
     let shape = vec![bias.len(), weight.len() / bias.len()];

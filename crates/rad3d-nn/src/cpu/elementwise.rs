@@ -79,7 +79,7 @@ pub(crate) fn gelu<const FMA: bool>(x: f32) -> f32 {
         -5.878_837e-5,
         1.576_766_6e-3,
         -5.879_541_3e-4,
-        1.060_276_05e-4,
+        1.060_276e-4,
         -8.043_928_6e-6,
     ];
     let a = (x.abs() * std::f32::consts::FRAC_1_SQRT_2).min(4.0);

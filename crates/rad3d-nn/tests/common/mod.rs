@@ -1,5 +1,10 @@
 //! Reference values from safetensors files, and how far ours are from them.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a fixture that is amiss ends the test"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
