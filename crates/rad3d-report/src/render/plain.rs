@@ -49,7 +49,7 @@ pub fn text(draft: &Draft) -> String {
         let (p, t) = (row.probability, row.threshold);
         let yes = if row.positive { "yes" } else { "no" };
         let filled = (p * 16.0).round() as usize;
-        let bar: String = (0..20)
+        let bar: String = (0..16)
             .map(|cell| if cell < filled { '#' } else { '.' })
             .collect();
         let _ = writeln!(
