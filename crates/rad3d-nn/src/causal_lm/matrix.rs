@@ -112,11 +112,6 @@ impl Matrix {
         self.rows
     }
 
-    #[cfg(test)]
-    pub(super) fn columns(&self) -> usize {
-        self.columns
-    }
-
     pub(super) fn panels(&self) -> usize {
         self.rows.div_ceil(LANES)
     }
@@ -409,7 +404,10 @@ mod tests {
                                 })
                                 .sum();
                             let gap = (f64::from(out.row(index)[row]) - sum).abs();
-                            assert!(gap < 2e-5, "{isa:?} {rows} {columns} {count}: off by {gap}");
+                            assert!(
+                                gap < 1e-6 + 1e-7 * columns as f64,
+                                "{isa:?} {rows} {columns} {count}: off by {gap}"
+                            );
                         }
                     }
                 }

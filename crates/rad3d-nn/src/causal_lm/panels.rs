@@ -43,6 +43,11 @@ struct PanelSizes {
 impl PanelSizes {
     fn new<L: Layout>(columns: usize) -> Self {
         let tiles = columns / TILE;
+        let high_bytes = match L::BITS {
+            5 => 32,
+            6 => 64,
+            _ => 0,
+        };
         let scales = LANES
             * if L::NESTED {
                 columns / L::FORMAT.block_columns()
@@ -51,7 +56,7 @@ impl PanelSizes {
             };
         Self {
             low: tiles * if L::BITS == 8 { 256 } else { 128 },
-            high: tiles * (L::BITS as usize).saturating_sub(4) % 4 * 32,
+            high: tiles * high_bytes,
             scales,
             mins: if L::MINS { scales } else { 0 },
             scale_steps: if L::NESTED {

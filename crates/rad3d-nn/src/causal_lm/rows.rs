@@ -24,6 +24,7 @@ impl Rows {
     }
 
     /// Copies rows that lie close together.
+    #[cfg(test)]
     pub(super) fn from_packed(width: usize, values: &[f32]) -> Self {
         let mut rows = Self::zeros(values.len() / width, width);
         for (index, row) in values.chunks_exact(width).enumerate() {
