@@ -1,0 +1,83 @@
+//! The grids that scans are made on, and the scanners that make them.
+
+use rad3d_volume::{Geometry, GeometryFault, Vec3};
+use serde::Serialize;
+
+use crate::facts::FactSheet;
+use crate::random::Random;
+use crate::scene::body::{Body, SCAN_Z};
+
+/// A scanner's settings: where it samples and how well.
+///
+/// Voxel axes run to the patient's left, back and head (LPS), as in CT-RATE.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scanner {
+    /// Columns, rows, slices.
+    pub dims_ijk: [usize; 3],
+    /// Millimetres between voxels.
+    pub spacing_mm: Vec3,
+    /// Centre of the first voxel, LPS millimetres.
+    pub origin_lps_mm: Vec3,
+    /// Blur in the plane, standard deviation in millimetres: small for a sharp kernel.
+    pub blur_mm: f32,
+    /// Noise before blur, standard deviation in Hounsfield units.
+    pub noise_hu: f32,
+}
+
+impl Scanner {
+    /// A scanner drawn from the facts' seed: 384 to 512 columns, 0.6 to 0.9 mm in the plane,
+    /// slices of 1 to 5 mm.
+    #[must_use]
+    pub fn sample(facts: &FactSheet) -> Self {
+        let mut random = Random::new(facts.seed, "scanner");
+        let size = random.pick([384_usize, 400, 400, 448, 512]);
+        let body = Body::new(facts);
+        let shown = 2.0 * (body.half_width() * facts.stature + random.between(2.0, 20.0));
+        let spacing = f64::from(shown / size as f32).clamp(0.6, 0.9);
+        let slice = random.pick([1.0, 1.5, 1.5, 2.0, 2.0, 2.5, 3.0, 5.0]);
+        let sharp = random.chance(0.5);
+        Self {
+            blur_mm: if sharp { 0.45 } else { 0.8 },
+            noise_hu: random.between(20.0, 40.0) * if sharp { 1.4 } else { 1.0 },
+            ..Self::centred(facts, size, (spacing * 1000.0).round() / 1000.0, slice)
+        }
+    }
+
+    /// A scanner for the whole chest with voxels of about `voxel_mm` on every side: coarse grids
+    /// for training small networks and for tests.
+    #[must_use]
+    pub fn coarse(facts: &FactSheet, voxel_mm: f64) -> Self {
+        let size = (384.0 / voxel_mm).ceil().max(1.0) as usize;
+        Self {
+            blur_mm: 0.3 * voxel_mm as f32,
+            noise_hu: 15.0,
+            ..Self::centred(facts, size, voxel_mm, voxel_mm)
+        }
+    }
+
+    fn centred(facts: &FactSheet, size: usize, spacing: f64, slice: f64) -> Self {
+        let body = Body::new(facts);
+        let stature = f64::from(facts.stature);
+        let [low, high] = SCAN_Z.map(|z| f64::from(z) * stature);
+        let slices = ((high - low) / slice).round().max(1.0) as usize;
+        let middle = 0.5 * f64::from(body.front_y() + body.back_y()) * stature;
+        let half = 0.5 * (size as f64 - 1.0) * spacing;
+        let round = |mm: f64| (mm * 10.0).round() / 10.0;
+        Self {
+            dims_ijk: [size, size, slices],
+            spacing_mm: [spacing, spacing, slice],
+            origin_lps_mm: [round(-half), round(middle - half), round(low + 0.5 * slice)],
+            blur_mm: 0.0,
+            noise_hu: 0.0,
+        }
+    }
+
+    /// The grid as a volume's geometry.
+    ///
+    /// # Errors
+    /// When fields were set to sizes or spacings that make no grid.
+    pub fn geometry(&self) -> Result<Geometry, GeometryFault> {
+        let directions = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        Geometry::new(self.dims_ijk, self.spacing_mm, directions, self.origin_lps_mm)
+    }
+}

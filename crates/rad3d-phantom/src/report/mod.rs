@@ -1,0 +1,112 @@
+//! A report from the facts, by a grammar with many phrasings.
+
+mod grammar;
+mod phrases;
+
+use rad3d_report::Report;
+
+use crate::facts::{FactSheet, Finding};
+use crate::random::Random;
+
+/// The order in which a reader goes through a chest: what is normal, by index into
+/// [`phrases::NORMAL`], and which labels' findings follow it.
+const TOPICS: [(usize, &[usize]); 18] = [
+    (14, &[0]),
+    (0, &[]),
+    (1, &[2]),
+    (2, &[3]),
+    (3, &[1]),
+    (4, &[4]),
+    (5, &[5]),
+    (6, &[6]),
+    (7, &[7]),
+    (10, &[13]),
+    (9, &[15, 10]),
+    (8, &[9]),
+    (11, &[16, 14]),
+    (12, &[17, 11]),
+    (13, &[12, 8]),
+    (15, &[]),
+    (16, &[]),
+    (17, &[]),
+];
+
+/// Findings that a reader may leave to the findings section: material, plaques, hernia, scars.
+const MINOR: [usize; 5] = [0, 1, 4, 5, 11];
+/// How often that happens.
+const MINOR_LEFT_OUT: f32 = 0.25;
+
+impl FactSheet {
+    /// The report: what is there, what is not, and what it amounts to. The same facts give the
+    /// same text.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let mut random = Random::new(self.seed, "report");
+        let random = &mut random;
+        Report { findings: self.findings_text(random), impression: self.impression_text(random) }
+    }
+
+    fn findings_text(&self, random: &mut Random) -> String {
+        let has = |label: &usize| self.findings.iter().any(|finding| finding.label() == *label);
+        let mut sentences = Vec::new();
+        // Some readers begin with the lungs.
+        let mut topics = TOPICS;
+        if random.chance(0.35) {
+            topics[1..15].rotate_left(7);
+        }
+        for (normal, labels) in topics {
+            let normal = &phrases::NORMAL[normal];
+            if !normal.labels.iter().any(has) && random.chance(normal.chance) {
+                if let Some(template) = pick(normal.templates, random) {
+                    sentences.push(grammar::sentence(template, &[], random));
+                }
+            }
+            for finding in self.findings.iter().filter(|f| labels.contains(&f.label())) {
+                sentences.extend(finding_sentences(finding, random));
+            }
+        }
+        sentences.join(" ")
+    }
+
+    fn impression_text(&self, random: &mut Random) -> String {
+        let told: Vec<&Finding> = self
+            .findings
+            .iter()
+            .filter(|finding| {
+                !(MINOR.contains(&finding.label()) && random.chance(MINOR_LEFT_OUT))
+            })
+            .collect();
+        // But a scan with findings is never summed up as normal.
+        let told = if told.is_empty() { self.findings.iter().collect() } else { told };
+        let mut sentences: Vec<String> = told
+            .into_iter()
+            .filter_map(|finding| {
+                let phrases = phrases::of(finding);
+                let template = pick(phrases.impression, random)?;
+                Some(grammar::sentence(template, &phrases.slots, random))
+            })
+            .collect();
+        random.shuffle(&mut sentences);
+        if sentences.is_empty() {
+            let nothing = pick(phrases::NOTHING, random).unwrap_or_default();
+            sentences.push(grammar::sentence(nothing, &[], random));
+        }
+        sentences.join(" ")
+    }
+}
+
+fn finding_sentences(finding: &Finding, random: &mut Random) -> Vec<String> {
+    let phrases = phrases::of(finding);
+    let mut sentences = Vec::new();
+    if let Some(template) = pick(phrases.findings, random) {
+        sentences.push(grammar::sentence(template, &phrases.slots, random));
+    }
+    for (template, slots) in &phrases.more {
+        sentences.push(grammar::sentence(template, slots, random));
+    }
+    sentences
+}
+
+fn pick(templates: &[&'static str], random: &mut Random) -> Option<&'static str> {
+    templates.get(random.below(templates.len())).copied()
+}
