@@ -318,7 +318,7 @@ fn mapper_config(source: &Checkpoint) -> Result<MapperConfig> {
             ))
         })
         .count();
-    if layers == 0 || width == 0 || axis(&linear, 0) % width != 0 {
+    if layers == 0 || width == 0 || !axis(&linear, 0).is_multiple_of(width) {
         let what = format!("linear.weight {linear:?} and prefix_const {prefix:?} make no mapper");
         let hint = "give a ClipCap transformer mapper's state_dict";
         return Err(WeightsError::new(

@@ -34,7 +34,7 @@ Examples:
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Make a model folder from published checkpoints
-    Import(ImportArgs),
+    Import(Box<ImportArgs>),
     /// Show a model's parts, parameters, memory and licences
     Inspect(InspectArgs),
     /// Check that every file of a model folder has the recorded content
@@ -157,15 +157,29 @@ fn import(args: &ImportArgs) -> anyhow::Result<Outcome> {
         None | Some("ct-rate") => LabelSet::ct_rate().names().map(str::to_owned).collect(),
         Some(file) => labels_in(Path::new(file))?,
     };
-    let folder_name = || args.out.file_name().map(|name| name.to_string_lossy().into_owned());
+    let folder_name = || {
+        args.out
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
     let import = Import {
-        name: args.name.clone().or_else(folder_name).unwrap_or_else(|| "model".to_owned()),
+        name: args
+            .name
+            .clone()
+            .or_else(folder_name)
+            .unwrap_or_else(|| "model".to_owned()),
         tower: args.tower.clone(),
         tower_licence: args.tower_licence.clone(),
         labels,
-        mapper: args.mapper.clone().map(|path| (path, args.mapper_licence.clone())),
+        mapper: args
+            .mapper
+            .clone()
+            .map(|path| (path, args.mapper_licence.clone())),
         mapper_tower_sha256: args.mapper_tower.clone(),
-        llm: args.llm.clone().map(|path| (path, args.llm_licence.clone())),
+        llm: args
+            .llm
+            .clone()
+            .map(|path| (path, args.llm_licence.clone())),
         copy_llm: !args.reference_llm,
         recipe: recipe_choice(&args.recipe)?,
         depth_and_patch: (args.depth.unwrap_or(recipe.size[0]), args.temporal_patch),
@@ -193,7 +207,10 @@ fn import(args: &ImportArgs) -> anyhow::Result<Outcome> {
             1 => String::new(),
             count => format!(" and {} more", count - 1),
         };
-        talk::note(&format!("  {}{more}: {reason}", names.first().copied().unwrap_or_default()));
+        talk::note(&format!(
+            "  {}{more}: {reason}",
+            names.first().copied().unwrap_or_default()
+        ));
     }
     print_parts(&parts_of_folder(&report.folder)?)?;
     Ok(Outcome::Done)
@@ -265,7 +282,10 @@ fn inspect(args: &InspectArgs) -> anyhow::Result<Outcome> {
 }
 
 fn part(name: &'static str, checkpoint: &Checkpoint) -> Part {
-    let infos: Vec<_> = checkpoint.names().filter_map(|name| checkpoint.info(name)).collect();
+    let infos: Vec<_> = checkpoint
+        .names()
+        .filter_map(|name| checkpoint.info(name))
+        .collect();
     let mut types: Vec<String> = infos.iter().map(|info| info.dtype.to_string()).collect();
     types.sort();
     types.dedup();
@@ -311,8 +331,8 @@ fn print_parts(parts: &[Part]) -> anyhow::Result<()> {
     let bold = AnsiColor::Cyan.on_default().bold();
     writeln!(
         out,
-        "{bold}{:<8} {:>13} {:>10} {:>10}  {:<12} {}{bold:#}",
-        "part", "parameters", "stored", "as f32", "types", "licence"
+        "{bold}{:<8} {:>13} {:>10} {:>10}  {:<12} licence{bold:#}",
+        "part", "parameters", "stored", "as f32", "types"
     )?;
     for part in parts {
         let types = part.element_types.join(" ");
@@ -346,7 +366,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -370,17 +390,25 @@ fn verify(model: &Path) -> anyhow::Result<Outcome> {
 }
 
 fn pull(args: &PullArgs) -> anyhow::Result<Outcome> {
-    let (repository, revision) = args.repository.split_once('@').unwrap_or((&args.repository, "main"));
+    let (repository, revision) = args
+        .repository
+        .split_once('@')
+        .unwrap_or((&args.repository, "main"));
     let hub = Hub::from_environment(|name| std::env::var_os(name));
     let bar = byte_bar(0, "");
-    let snapshot: Snapshot = hub.pull(repository, revision, &args.files, |progress| match progress {
-        Progress::Begin { file, bytes, held } => {
-            bar.set_length(bytes);
-            bar.set_position(held);
-            bar.set_message(file.to_owned());
-        }
-        Progress::Bytes(bytes) => bar.inc(bytes),
-    })?;
+    let snapshot: Snapshot = hub.pull(
+        repository,
+        revision,
+        &args.files,
+        |progress| match progress {
+            Progress::Begin { file, bytes, held } => {
+                bar.set_length(bytes);
+                bar.set_position(held);
+                bar.set_message(file.to_owned());
+            }
+            Progress::Bytes(bytes) => bar.inc(bytes),
+        },
+    )?;
     bar.finish_and_clear();
     if let Some(out) = &args.out {
         snapshot.place_in(out)?;
@@ -388,7 +416,10 @@ fn pull(args: &PullArgs) -> anyhow::Result<Outcome> {
     talk::note(&format!("{repository} at {}", snapshot.commit));
     let mut stdout = std::io::stdout().lock();
     for (path, cached) in &snapshot.files {
-        let place = args.out.as_ref().map_or_else(|| cached.clone(), |out| out.join(path));
+        let place = args
+            .out
+            .as_ref()
+            .map_or_else(|| cached.clone(), |out| out.join(path));
         writeln!(stdout, "{}", place.display())?;
     }
     Ok(Outcome::Done)
