@@ -1,6 +1,12 @@
 //! Files that must be refused: each with the right kind of fault and a message that names the
 //! file and holds a remedy; and byte soup, which must never end the program.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! MetaImage files of every type, byte order, storage and orientation.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use rad3d_volume::{Orientation, Rescale, VoxelType, Voxels, metaimage};

@@ -1,5 +1,7 @@
 //! NIfTI files of every version, byte order, type and orientation, and the writer.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use rad3d_volume::{Fault, Geometry, Orientation, Rescale, Vec3, VoxelType, Voxels, nifti, write};

@@ -1,5 +1,7 @@
 //! NRRD files of every type, byte order, encoding and frame.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use rad3d_volume::{Orientation, Rescale, VoxelType, Voxels, nrrd};
@@ -144,12 +146,15 @@ fn text_and_crlf_are_read() {
     assert_eq!(volume.voxels, Voxels::I16((0..24).collect()));
 }
 
+/// Header fields to replace or add.
+type Changes<'a> = &'a [(&'a str, &'a str)];
+
 #[test]
 fn skips_are_made() {
     let folder = Folder::new();
     let voxels = counting24();
     let expected = Voxels::I16((0..24).collect());
-    let cases: [(&[(&str, &str)], Vec<u8>); 6] = [
+    let cases: [(Changes, Vec<u8>); 6] = [
         (&[("byte skip", "3")], [b"abc", &voxels[..]].concat()),
         (&[("byteskip", "-1")], [b"abcdefg", &voxels[..]].concat()),
         (&[("line skip", "2")], [b"one\ntwo\n", &voxels[..]].concat()),

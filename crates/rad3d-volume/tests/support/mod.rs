@@ -9,32 +9,32 @@ use std::path::{Path, PathBuf};
 use rad3d_volume::{Orientation, Vec3};
 
 /// A folder that vanishes with its files.
-pub struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Puts a file into the folder.
-    pub fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.0.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         path
     }
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-pub fn zlib(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn zlib(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -42,21 +42,21 @@ pub fn zlib(bytes: &[u8]) -> Vec<u8> {
 
 /// A NIfTI header's fields; the default is a sound 4 × 3 × 2 volume of `i16`.
 #[derive(Debug, Clone)]
-pub struct Nifti {
-    pub version: u8,
-    pub big_endian: bool,
-    pub magic: [u8; 4],
-    pub dim: [i64; 8],
-    pub datatype: i16,
-    pub pixdim: [f64; 8],
-    pub vox_offset: f64,
-    pub scl: [f64; 2],
-    pub xyzt_units: u8,
-    pub qform_code: i16,
-    pub sform_code: i16,
-    pub quatern: [f64; 3],
-    pub qoffset: [f64; 3],
-    pub srow: [[f64; 4]; 3],
+pub(crate) struct Nifti {
+    pub(crate) version: u8,
+    pub(crate) big_endian: bool,
+    pub(crate) magic: [u8; 4],
+    pub(crate) dim: [i64; 8],
+    pub(crate) datatype: i16,
+    pub(crate) pixdim: [f64; 8],
+    pub(crate) vox_offset: f64,
+    pub(crate) scl: [f64; 2],
+    pub(crate) xyzt_units: u8,
+    pub(crate) qform_code: i16,
+    pub(crate) sform_code: i16,
+    pub(crate) quatern: [f64; 3],
+    pub(crate) qoffset: [f64; 3],
+    pub(crate) srow: [[f64; 4]; 3],
 }
 
 impl Default for Nifti {
@@ -85,7 +85,7 @@ impl Default for Nifti {
 }
 
 impl Nifti {
-    pub fn version2() -> Self {
+    pub(crate) fn version2() -> Self {
         Self {
             version: 2,
             magic: *b"n+2\0",
@@ -96,7 +96,12 @@ impl Nifti {
 
     /// The sform of a grid.
     #[must_use]
-    pub fn placed(mut self, orientation: Orientation, spacing: Vec3, origin_lps: Vec3) -> Self {
+    pub(crate) fn placed(
+        mut self,
+        orientation: Orientation,
+        spacing: Vec3,
+        origin_lps: Vec3,
+    ) -> Self {
         let directions = orientation.directions_lps();
         for (row, sign) in [-1.0, -1.0, 1.0].into_iter().enumerate() {
             for axis in 0..3 {
@@ -109,7 +114,7 @@ impl Nifti {
     }
 
     /// The header, filled with zeros up to the voxels.
-    pub fn header(&self) -> Vec<u8> {
+    pub(crate) fn header(&self) -> Vec<u8> {
         let shortest = if self.version == 1 { 348.0 } else { 540.0 };
         let length = if self.magic.starts_with(b"ni") {
             shortest
@@ -171,14 +176,14 @@ impl Nifti {
     }
 
     /// The whole file.
-    pub fn file(&self, voxels: &[u8]) -> Vec<u8> {
+    pub(crate) fn file(&self, voxels: &[u8]) -> Vec<u8> {
         let mut bytes = self.header();
         bytes.extend_from_slice(voxels);
         bytes
     }
 
     /// The whole file with the numbers 0, 1, 2, … as 16-bit voxels.
-    pub fn counting(&self) -> Vec<u8> {
+    pub(crate) fn counting(&self) -> Vec<u8> {
         let count = self.dim[1..=3].iter().product::<i64>() as i16;
         let values: Vec<i16> = (0..count).collect();
         self.file(&ends(&values, self.big_endian))
@@ -200,7 +205,7 @@ impl Bytes {
 }
 
 /// Numbers that files can hold.
-pub trait Number: Copy {
+pub(crate) trait Number: Copy {
     fn little_endian(self) -> Vec<u8>;
 }
 
@@ -217,7 +222,7 @@ macro_rules! numbers {
 numbers!(u8 i8 u16 i16 u32 i32 u64 i64 f32 f64);
 
 /// Numbers as bytes of either endianness.
-pub fn ends<T: Number>(values: &[T], big_endian: bool) -> Vec<u8> {
+pub(crate) fn ends<T: Number>(values: &[T], big_endian: bool) -> Vec<u8> {
     let bytes = |value: &T| {
         let mut bytes = value.little_endian();
         if big_endian {
@@ -229,12 +234,12 @@ pub fn ends<T: Number>(values: &[T], big_endian: bool) -> Vec<u8> {
 }
 
 /// 24 numbers, 0 to 23, as little-endian `i16`.
-pub fn counting24() -> Vec<u8> {
+pub(crate) fn counting24() -> Vec<u8> {
     ends(&(0..24).collect::<Vec<i16>>(), false)
 }
 
 /// A sound MetaImage header of 4 × 3 × 2 `i16`, with its field lines replaced or added to.
-pub fn metaimage(changes: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn metaimage(changes: &[(&str, &str)]) -> Vec<u8> {
     let mut lines = vec![
         ("ObjectType", "Image"),
         ("NDims", "3"),
@@ -258,7 +263,7 @@ pub fn metaimage(changes: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// A sound NRRD header of 4 × 3 × 2 `i16` without its last blank line.
-pub fn nrrd(changes: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn nrrd(changes: &[(&str, &str)]) -> Vec<u8> {
     let mut lines = vec![
         ("type", "short"),
         ("dimension", "3"),
@@ -293,13 +298,13 @@ fn change<'a>(lines: &mut Vec<(&'a str, &'a str)>, changes: &[(&'a str, &'a str)
 }
 
 /// An attached file: header, blank line if asked, voxels.
-pub fn attached(mut header: Vec<u8>, between: &[u8], voxels: &[u8]) -> Vec<u8> {
+pub(crate) fn attached(mut header: Vec<u8>, between: &[u8], voxels: &[u8]) -> Vec<u8> {
     header.extend_from_slice(between);
     header.extend_from_slice(voxels);
     header
 }
 
 /// Whether two points are within `tolerance` millimetres along each axis.
-pub fn near(a: Vec3, b: Vec3, tolerance: f64) -> bool {
+pub(crate) fn near(a: Vec3, b: Vec3, tolerance: f64) -> bool {
     a.iter().zip(b).all(|(x, y)| (x - y).abs() <= tolerance)
 }
