@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::cmd::{completions, inspect, preprocess};
+use crate::cmd::{completions, encode, inspect, label, model, phantom, preprocess};
 
 /// Chest CT in, draft radiology report out.
 ///
@@ -34,6 +34,14 @@ pub(crate) enum Verb {
     Inspect(inspect::Args),
     /// Make the exact tensor that an image tower expects.
     Preprocess(preprocess::Args),
+    /// Encode scans into embeddings and logits.
+    Encode(encode::Args),
+    /// Make, look at, check and fetch models.
+    Model(model::Args),
+    /// Label chest CT reports with the 18 CT-RATE abnormalities, by rules.
+    Label(label::Args),
+    /// Make synthetic chest CTs with labels and reports.
+    Phantom(phantom::Args),
     /// Print a shell's completion script.
     Completions(completions::Args),
 }

@@ -6,11 +6,13 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use rad3d_embeddings::EmbeddingsError;
+use rad3d_nn::NnError;
 use rad3d_volume::VolumeError;
+use rad3d_weights::WeightsError;
 
 /// How a verb that ran to its end went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "no verb works on many inputs yet")]
 pub(crate) enum Outcome {
     /// Everything asked for was done.
     Done,
@@ -61,6 +63,15 @@ pub(crate) fn report(outcome: anyhow::Result<Outcome>) -> ExitCode {
 /// The exit code of an error, and its hint where it carries one.
 fn classify(error: &anyhow::Error) -> (u8, Option<&str>) {
     if let Some(error) = error.downcast_ref::<VolumeError>() {
+        return (2, Some(&error.hint));
+    }
+    if let Some(error) = error.downcast_ref::<WeightsError>() {
+        return (2, Some(&error.hint));
+    }
+    if let Some(error) = error.downcast_ref::<NnError>() {
+        return (2, Some(&error.hint));
+    }
+    if let Some(error) = error.downcast_ref::<EmbeddingsError>() {
         return (2, Some(&error.hint));
     }
     if let Some(error) = error.downcast_ref::<UsageError>() {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod cmd;
+mod encoder;
 mod exit;
 mod run_report;
 mod scan_args;

@@ -82,7 +82,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.out {
         Some(out) => {
             let mut file = AtomicFile::create(out)?;
-            write_rows(BufWriter::new(&mut file), labeler.labels(), args.json, labelled)?;
+            write_rows(
+                BufWriter::new(&mut file),
+                labeler.labels(),
+                args.json,
+                labelled,
+            )?;
             file.commit()?;
         }
         None if args.check => write_rows(std::io::sink(), labeler.labels(), false, labelled)?,
@@ -93,11 +98,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     report.stop();
     if args.check {
-        std::io::stdout().lock().write_all(table_of(&evaluation, count).as_bytes())?;
+        std::io::stdout()
+            .lock()
+            .write_all(table_of(&evaluation, count).as_bytes())?;
     }
     if let Some(out) = &args.out {
         let sha256 = sha256_of(&args.reports)?;
-        report.inputs = vec![HashedInput { path: args.reports.clone(), sha256 }];
+        report.inputs = vec![HashedInput {
+            path: args.reports.clone(),
+            sha256,
+        }];
         report.settings = json!({
             "reports": args.reports, "out": out, "json": args.json, "check": args.check,
             "rules": args.rules, "labels": labeler.labels(),
@@ -150,7 +160,10 @@ fn write_rows<W: Write>(
 
 /// A report's labels, and every sentence that speaks of one, with the words that do.
 fn as_json(row: &ReportRow, labelled: &LabeledReport, labels: &LabelSet) -> serde_json::Value {
-    let speaking = labelled.sentences.iter().filter(|sentence| !sentence.mentions.is_empty());
+    let speaking = labelled
+        .sentences
+        .iter()
+        .filter(|sentence| !sentence.mentions.is_empty());
     let sentences = speaking.map(|labelled| {
         let section = row.report.section(labelled.sentence.section);
         let mentions = labelled.mentions.iter().map(|mention| {
@@ -175,17 +188,37 @@ fn as_json(row: &ReportRow, labelled: &LabeledReport, labels: &LabelSet) -> serd
 
 /// The evaluation as a table for a person.
 fn table_of(evaluation: &Evaluation, reports: u64) -> String {
-    let widest = evaluation.labels.labels().names().map(str::len).max().unwrap_or(0);
-    let mut text = format!("{:<widest$}  {:>6} {:>6} {:>6} {:>6}\n", "", "cases", "P", "R", "F1");
+    let widest = evaluation
+        .labels
+        .labels()
+        .names()
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
+    let mut text = format!(
+        "{:<widest$}  {:>6} {:>6} {:>6} {:>6}\n",
+        "", "cases", "P", "R", "F1"
+    );
     for (name, counts) in evaluation.labels.iter() {
         let cases = counts.true_positives + counts.false_negatives;
         let (p, r, f1) = (counts.precision(), counts.recall(), counts.f1());
-        let _ = writeln!(text, "{name:<widest$}  {cases:>6} {p:>6.3} {r:>6.3} {f1:>6.3}");
+        let _ = writeln!(
+            text,
+            "{name:<widest$}  {cases:>6} {p:>6.3} {r:>6.3} {f1:>6.3}"
+        );
     }
     let (p, r) = (evaluation.macro_precision(), evaluation.macro_recall());
     let (f1, micro) = (evaluation.macro_f1(), evaluation.micro_f1());
-    let _ = writeln!(text, "{:<widest$}  {reports:>6} {p:>6.3} {r:>6.3} {f1:>6.3}", "macro");
-    let _ = writeln!(text, "{:<widest$}  {:>6} {:>6} {:>6} {micro:>6.3}", "micro", "", "", "");
+    let _ = writeln!(
+        text,
+        "{:<widest$}  {reports:>6} {p:>6.3} {r:>6.3} {f1:>6.3}",
+        "macro"
+    );
+    let _ = writeln!(
+        text,
+        "{:<widest$}  {:>6} {:>6} {:>6} {micro:>6.3}",
+        "micro", "", "", ""
+    );
     text
 }
 

@@ -1,7 +1,11 @@
 //! The verbs, one file each.
 
 pub(crate) mod completions;
+pub(crate) mod encode;
 pub(crate) mod inspect;
+pub(crate) mod label;
+pub(crate) mod model;
+pub(crate) mod phantom;
 pub(crate) mod preprocess;
 
 use crate::cli::{Cli, Verb};
@@ -12,6 +16,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.verb {
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Preprocess(args) => preprocess::run(&args),
+        Verb::Encode(args) => encode::run(&args),
+        Verb::Model(args) => model::run(&args),
+        Verb::Label(args) => label::run(&args),
+        Verb::Phantom(args) => phantom::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }
 }

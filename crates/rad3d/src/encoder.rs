@@ -1,0 +1,130 @@
+//! The part of a model that turns a scan into numbers: recipe, tower, head.
+
+use std::path::Path;
+
+use rad3d_embeddings::Provenance;
+use rad3d_nn::{AbnormalityHead, Calibration, CtVit, CtVitConfig};
+use rad3d_volume::Recipe;
+use rad3d_weights::{HeadPart, Loader, ModelFolder, RecipeChoice, TowerConfig, ct_clip_ignores};
+
+use crate::exit::UsageError;
+
+/// A model's recipe, tower and head, ready to encode.
+pub(crate) struct Encoder {
+    /// How a scan becomes the tower's input.
+    pub(crate) recipe: Recipe,
+    /// What the embeddings are made with.
+    pub(crate) provenance: Provenance,
+    tower: CtVit,
+    head: Option<AbnormalityHead>,
+}
+
+/// What the encoder makes of a scan.
+pub(crate) struct Encoded {
+    /// Unit length.
+    pub(crate) embedding: Vec<f32>,
+    /// One a label; empty without a head.
+    pub(crate) logits: Vec<f32>,
+}
+
+impl Encoder {
+    /// Loads the encoding part of the model folder at `path`.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let folder = ModelFolder::open(path)?;
+        let manifest = folder.manifest();
+        let recipe = recipe(&manifest.recipe, path)?;
+        let config = ct_vit_config(manifest.tower.config);
+        if recipe.size != config.volume_dhw {
+            return Err(UsageError::new(
+                format!(
+                    "{}: recipe `{}` makes {:?} voxels, the tower takes {:?}",
+                    path.display(),
+                    recipe.name,
+                    recipe.size,
+                    config.volume_dhw
+                ),
+                "correct the recipe in model.toml",
+            )
+            .into());
+        }
+        let weights = folder.tower()?;
+        let mut loader = Loader::new(&weights, ct_clip_ignores());
+        let tower = CtVit::load(&config, &mut loader)?;
+        loader.finish()?;
+        let head = match (&manifest.head, folder.head()?) {
+            (Some(part), Some(weights)) => {
+                let mut loader = Loader::new(&weights, ct_clip_ignores());
+                let head = load_head(part, config.latent, &mut loader)?;
+                loader.finish()?;
+                Some(head)
+            }
+            _ => None,
+        };
+        let provenance = Provenance {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            tower_sha256: manifest.tower.file.sha256.clone(),
+            head_sha256: manifest.head.as_ref().map(|head| head.file.sha256.clone()),
+            recipe: serde_json::to_string(&recipe)?,
+            labels: head
+                .as_ref()
+                .map_or(Vec::new(), |head| head.labels().to_vec()),
+        };
+        Ok(Self {
+            recipe,
+            provenance,
+            tower,
+            head,
+        })
+    }
+
+    /// Encodes one tensor of the recipe's size, `[1, 1, D, H, W]`.
+    pub(crate) fn encode(&self, tensor: &[f32]) -> anyhow::Result<Encoded> {
+        let embedding = self.tower.encode(tensor)?;
+        let logits = match &self.head {
+            Some(head) => head.logits(&embedding)?,
+            None => Vec::new(),
+        };
+        Ok(Encoded { embedding, logits })
+    }
+}
+
+/// The recipe a manifest names or holds.
+fn recipe(choice: &RecipeChoice, model: &Path) -> anyhow::Result<Recipe> {
+    Ok(match choice {
+        RecipeChoice::Named(name) => Recipe::find(name)?,
+        RecipeChoice::Table(table) => {
+            Recipe::from_toml(&toml::to_string(table)?, model.join("model.toml"))?
+        }
+    })
+}
+
+fn ct_vit_config(sizes: TowerConfig) -> CtVitConfig {
+    CtVitConfig {
+        volume_dhw: sizes.volume_dhw,
+        patch_dhw: sizes.patch_dhw,
+        dim: sizes.dim,
+        spatial_depth: sizes.spatial_depth,
+        temporal_depth: sizes.temporal_depth,
+        heads: sizes.heads,
+        head_dim: sizes.head_dim,
+        codebook: sizes.codebook,
+        latent: sizes.latent,
+    }
+}
+
+fn load_head(
+    part: &HeadPart,
+    latent: usize,
+    loader: &mut Loader<'_>,
+) -> anyhow::Result<AbnormalityHead> {
+    let names = part.labels.iter().map(|label| label.name.clone()).collect();
+    let calibration = part
+        .labels
+        .iter()
+        .map(|label| Calibration {
+            temperature: label.temperature,
+            threshold: label.threshold,
+        })
+        .collect();
+    Ok(AbnormalityHead::load(latent, names, loader)?.with_calibration(calibration)?)
+}
