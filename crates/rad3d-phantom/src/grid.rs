@@ -38,7 +38,7 @@ impl Scanner {
         let sharp = random.chance(0.5);
         Self {
             blur_mm: if sharp { 0.45 } else { 0.8 },
-            noise_hu: random.between(20.0, 40.0) * if sharp { 1.4 } else { 1.0 },
+            noise_hu: random.between(12.0, 26.0) * if sharp { 1.4 } else { 1.0 },
             ..Self::centred(facts, size, (spacing * 1000.0).round() / 1000.0, slice)
         }
     }

@@ -20,8 +20,10 @@ mod random;
 mod render;
 mod report;
 mod scene;
+mod write;
 
 pub use error::{PhantomError, Result};
 pub use facts::{FactSheet, Finding, Lobe, Severity, Sex, Side};
 pub use grid::Scanner;
 pub use scene::{Marker, Scene};
+pub use write::{Layout, NOTICE, Order, Written};

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::grid::Scanner;
 use crate::random::{SmoothNoise, grain, lerp, smoothstep};
 use crate::scene::Scene;
-use crate::scene::body::{Level, Site, Tissue, horizontal_fissure, oblique_fissure};
+use crate::scene::body::{Site, Tissue, horizontal_fissure, oblique_fissure};
 use crate::scene::skeleton;
 use crate::scene::solid::{Mm3, Shape, Within};
 
@@ -68,6 +68,8 @@ struct Plane<'a> {
     hu: Vec<f32>,
     /// How much of each voxel is lung.
     lung: Vec<f32>,
+    /// Whether each voxel lies inside the chest wall.
+    cavity: Vec<bool>,
 }
 
 impl<'a> Plane<'a> {
@@ -83,6 +85,7 @@ impl<'a> Plane<'a> {
             step: scaled(scanner.spacing_mm),
             hu: vec![0.0; columns * rows],
             lung: vec![0.0; columns * rows],
+            cavity: vec![false; columns * rows],
         }
     }
 
@@ -105,22 +108,23 @@ impl<'a> Plane<'a> {
             for column in 0..self.columns {
                 let x = self.origin[0] + column as f32 * self.step[0];
                 let index = row * self.columns + column;
-                let (hu, lung) = self.tissue(&level, [x, y, z], back);
+                let site = scene.body.site(&level, x, y);
+                let (hu, lung) = self.tissue(&site, [x, y, z], back);
                 self.hu[index] = hu;
                 self.lung[index] = lung;
+                self.cavity[index] = site.tissue.in_cavity();
             }
         }
     }
 
     /// Radiodensity of a place and how much of it is lung.
-    fn tissue(&self, level: &Level, at: Mm3, back: f32) -> (f32, f32) {
+    fn tissue(&self, site: &Site, at: Mm3, back: f32) -> (f32, f32) {
         let [x, y, _] = at;
-        let site = self.scene.body.site(level, x, y);
         match site.tissue {
             Tissue::Air => (skeleton::table(x, y, back).unwrap_or(AIR), 0.0),
             Tissue::Lung => {
                 let part = smoothstep(0.0, -self.step[0], site.lung);
-                (lerp(-20.0, self.lung_hu(at, &site), part), part)
+                (lerp(-20.0, self.lung_hu(at, site), part), part)
             }
             solid => (self.solid_hu(solid, at), 0.0),
         }
@@ -133,9 +137,9 @@ impl<'a> Plane<'a> {
             Tissue::Skin => 20.0,
             Tissue::Fat => -103.0 + 7.0 * texture(9.0) + strands(self.scene.texture, at),
             Tissue::Muscle => {
-                // Layers of muscle with fat between them.
-                let between = self.scene.texture.at(at.map(|x| x / 13.0));
-                lerp(52.0, -60.0, smoothstep(0.42, 0.62, between)) + 6.0 * texture(6.0)
+                // Fat between the layers of muscle.
+                let between = self.scene.texture.at([at[0] / 24.0, at[1] / 17.0, at[2] / 40.0]);
+                lerp(-45.0, 54.0, smoothstep(0.02, 0.07, between.abs())) + 6.0 * texture(6.0)
             }
             Tissue::Mediastinum => -92.0 + 10.0 * texture(8.0) + strands(self.scene.texture, at),
             Tissue::Diaphragm => 45.0,
@@ -190,6 +194,7 @@ impl<'a> Plane<'a> {
                 let index = row * self.columns + column;
                 let room = match shape.within {
                     Within::Everything => 1.0,
+                    Within::Cavity => f32::from(u8::from(self.cavity[index])),
                     Within::Lung => self.lung[index],
                 };
                 if room == 0.0 {

@@ -57,12 +57,17 @@ pub(crate) enum Tissue {
     Effusion,
 }
 
+impl Tissue {
+    /// Whether it lies inside the chest wall.
+    pub(crate) fn in_cavity(self) -> bool {
+        !matches!(self, Self::Air | Self::Skin | Self::Fat | Self::Muscle)
+    }
+}
+
 /// Distances at a place, negative inside.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Site {
     pub(crate) tissue: Tissue,
-    /// Distance to the nearest change of tissue, positive: what partial volume needs.
-    pub(crate) edge: f32,
     /// Depth below the chest wall; meaningful inside the cavity.
     pub(crate) depth: f32,
     /// Signed distance to the surface of aerated lung.
@@ -109,7 +114,7 @@ impl Level {
 impl Body {
     /// The body that the facts ask for.
     pub(crate) fn new(facts: &FactSheet) -> Self {
-        let mut heart_size = 0.97;
+        let mut heart_size: f32 = 0.97;
         let mut fluid = 0.0;
         let mut hernia = None;
         let mut effusion = [0.0; 2];
@@ -137,9 +142,9 @@ impl Body {
                 _ => {}
             }
         }
-        let radii = [64.0, 44.0, 47.0].map(|r| r * heart_size);
-        // A large heart grows to the left and front; the spine does not give way.
-        let center = [14.0 + 10.0 * (heart_size - 1.0), -30.0 - 24.0 * (heart_size - 1.0), -46.0];
+        // Spine and sternum leave a large heart less room than the lungs do.
+        let radii = [64.0 * heart_size, 44.0 * heart_size.powf(0.6), 47.0 * heart_size];
+        let center = [14.0 + 14.0 * (heart_size - 1.0), -29.0, -46.0];
         let heart = Ellipsoid::along(center, radii, HEART_AXIS);
         let breasts = (facts.sex == Sex::Female).then(|| {
             [-1.0, 1.0].map(|side| {
@@ -160,7 +165,7 @@ impl Body {
 
     /// Half widths of the body along x and how far back the skin lies: what a scan must show.
     pub(crate) fn half_width(&self) -> f32 {
-        CAVITY[0] + 20.0 + self.fat
+        CAVITY[0] + 16.0 + self.fat
     }
 
     /// The body's back at the midline.
@@ -186,9 +191,9 @@ impl Body {
         let width = (1.0 - (1.0 - below).powi(2)).sqrt().max(0.02);
         Level {
             z,
-            skin: oval([20.0, 20.0], self.fat + 2.0),
-            subcutis: oval([20.0, 20.0], self.fat),
-            muscle: oval([20.0, 20.0], 0.0),
+            skin: oval([16.0, 18.0], self.fat + 2.0),
+            subcutis: oval([16.0, 18.0], self.fat),
+            muscle: oval([16.0, 18.0], 0.0),
             cavity: Oval {
                 half_width: CAVITY[0] * width,
                 half_depth: CAVITY[1] * width.powf(0.8),
@@ -229,7 +234,8 @@ impl Body {
     /// What is at a place of a level.
     pub(crate) fn site(&self, level: &Level, x: f32, y: f32) -> Site {
         let z = level.z;
-        let site = |tissue, edge: f32| Site { tissue, edge: edge.abs(), depth: 0.0, lung: 50.0 };
+        // Outside the cavity no lung is near enough to matter.
+        let site = |tissue| Site { tissue, depth: 0.0, lung: 50.0 };
         let mut skin = level.skin.distance(x, y);
         let mut subcutis = level.subcutis.distance(x, y);
         if let Some(breasts) = &self.breasts {
@@ -238,18 +244,18 @@ impl Body {
             subcutis = subcutis.min(breast + 2.0);
         }
         if skin > 0.0 {
-            return site(Tissue::Air, skin);
+            return site(Tissue::Air);
         }
         if subcutis > 0.0 {
-            return site(Tissue::Skin, subcutis.min(-skin));
+            return site(Tissue::Skin);
         }
         let muscle = level.muscle.distance(x, y);
         if muscle > 0.0 {
-            return site(Tissue::Fat, muscle.min(-subcutis));
+            return site(Tissue::Fat);
         }
         let cavity = level.cavity.distance(x, y);
         if cavity > 0.0 || z > APEX_Z {
-            return site(Tissue::Muscle, if z > APEX_Z { -muscle } else { cavity.min(-muscle) });
+            return site(Tissue::Muscle);
         }
         self.cavity_site(x, y, z, -cavity)
     }
@@ -267,23 +273,23 @@ impl Body {
         let fluid = self.effusion[side] * smoothstep(-45.0, 70.0, y) * smoothstep(75.0, -50.0, z);
         let in_fluid = fluid - depth;
         let lung = (-free).max(-depth).max(in_fluid);
-        let site = |tissue, edge: f32| Site { tissue, edge: edge.abs(), depth, lung };
+        let site = |tissue| Site { tissue, depth, lung };
         if lung < 0.0 {
-            return site(Tissue::Lung, lung);
+            return site(Tissue::Lung);
         }
         if free > 0.0 && fluid > 0.5 {
-            return site(Tissue::Effusion, in_fluid.min(free).min(depth));
+            return site(Tissue::Effusion);
         }
         if above < 0.0 && beside.max(-above - 12.0) > 0.0 {
             return if above > -3.0 {
-                site(Tissue::Diaphragm, (-above).min(above + 3.0))
+                site(Tissue::Diaphragm)
             } else if x < 22.0 {
-                site(Tissue::Liver, 9.0)
+                site(Tissue::Liver)
             } else {
-                site(Tissue::LeftUpperAbdomen, 9.0)
+                site(Tissue::LeftUpperAbdomen)
             };
         }
-        site(Tissue::Mediastinum, free)
+        site(Tissue::Mediastinum)
     }
 
     /// Distance to the surface of aerated lung, negative inside.

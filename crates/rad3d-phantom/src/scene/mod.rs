@@ -43,10 +43,10 @@ pub struct Scene {
 }
 
 /// Places supplied by the arteries, and drained by the veins, of a lung.
-const ARTERIES: usize = 480;
-const VEINS: usize = 300;
+const ARTERIES: usize = 700;
+const VEINS: usize = 450;
 /// Radius of the finest vessels drawn.
-const FINEST_MM: f32 = 0.5;
+const FINEST_MM: f32 = 0.66;
 
 impl Scene {
     /// Builds what the facts say.

@@ -100,16 +100,17 @@ pub(crate) fn venous_way(side: Side) -> Vec<Mm3> {
 /// Heart and great vessels, drawn from the outside in.
 pub(crate) fn circulation(body: &Body, blood: Blood) -> Vec<Shape> {
     let heart = body.heart;
+    let layer = |ellipsoid, hu| Shape::new(Solid::Ellipsoid(ellipsoid), hu).in_cavity();
     let mut shapes = vec![
-        Shape::new(Solid::Ellipsoid(body.pericardium.grown(0.7)), 25.0),
-        Shape::new(Solid::Ellipsoid(body.pericardium.grown(-0.9)), -85.0),
+        layer(body.pericardium.grown(0.7), 25.0),
+        layer(body.pericardium.grown(-0.9), -85.0),
     ];
     if body.pericardium.radii[0] - heart.radii[0] > 6.0 {
         // Fluid between the two leaves, with a little fat left on the heart.
-        shapes.push(Shape::new(Solid::Ellipsoid(body.pericardium.grown(-0.4)), 11.0));
-        shapes.push(Shape::new(Solid::Ellipsoid(heart.grown(2.5)), -70.0));
+        shapes.push(layer(body.pericardium.grown(-0.4), 11.0));
+        shapes.push(layer(heart.grown(2.5), -70.0));
     }
-    shapes.push(Shape::new(Solid::Ellipsoid(heart), blood.muscle));
+    shapes.push(layer(heart, blood.muscle));
     let [long, aside, up] = heart.axes;
     let size = heart.radii[0] / 64.0;
     let inside = |l: f32, a: f32, u: f32| {
@@ -118,7 +119,7 @@ pub(crate) fn circulation(body: &Body, blood: Blood) -> Vec<Shape> {
     };
     let chamber = |center: Mm3, radii: Mm3, hu: f32| {
         let radii = radii.map(|r| r * size);
-        Shape::new(Solid::Ellipsoid(Ellipsoid::along(center, radii, long)), hu)
+        layer(Ellipsoid::along(center, radii, long), hu)
     };
     // Left ventricle behind and to the left, right ventricle in front, atria at the base.
     shapes.push(chamber(inside(14.0, 16.0, 0.0), [34.0, 17.0, 20.0], blood.arterial));

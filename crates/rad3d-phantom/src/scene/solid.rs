@@ -160,6 +160,8 @@ impl Solid {
 pub(crate) enum Within {
     /// Anywhere.
     Everything,
+    /// Only inside the chest wall.
+    Cavity,
     /// Only in aerated lung.
     Lung,
 }
@@ -184,6 +186,11 @@ impl Shape {
     /// The same, showing only in lung.
     pub(crate) fn in_lung(self) -> Self {
         Self { within: Within::Lung, ..self }
+    }
+
+    /// The same, showing only inside the chest wall.
+    pub(crate) fn in_cavity(self) -> Self {
+        Self { within: Within::Cavity, ..self }
     }
 
     /// The same with a bumpy surface.

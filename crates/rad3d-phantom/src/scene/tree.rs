@@ -23,7 +23,7 @@ pub(crate) struct Branch {
 impl Branch {
     /// Radius of an artery or vein of this branch, where the finest is `finest`.
     pub(crate) fn radius(&self, finest: f32) -> f32 {
-        finest * (self.supplies as f32).powf(0.41)
+        finest * (self.supplies as f32).powf(0.36)
     }
 }
 

@@ -6,5 +6,5 @@ mod nifti;
 mod tensor;
 
 pub use atomic::AtomicFile;
-pub use nifti::nifti;
+pub use nifti::{nifti, nifti_i16};
 pub use tensor::tensor;
