@@ -146,14 +146,18 @@ impl Labeler {
         }
         mentions.sort_by_key(|mention| (mention.span.start, mention.label, mention.span.end));
         mentions.dedup_by(|next, kept| {
-            // Two rules of one label may find overlapping words; the first, wider one stands.
-            let same = next.label == kept.label && next.status == kept.status;
-            let overlap = same && next.span.start < kept.span.end;
-            if overlap {
+            // Words of one label side by side ("fibrotic sequela"), or found by two of its rules,
+            // are one mention.
+            let gap = kept.span.end - offset..next.span.start - offset;
+            let joined = text
+                .get(gap)
+                .is_none_or(|gap| gap.chars().all(|c| c == ' ' || c == '-'));
+            let joined = joined && next.label == kept.label && next.status == kept.status;
+            if joined {
                 kept.span.end = kept.span.end.max(next.span.end);
                 kept.counts |= next.counts;
             }
-            overlap
+            joined
         });
         mentions
     }

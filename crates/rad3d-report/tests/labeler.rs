@@ -1,6 +1,11 @@
 //! The labeler on sentences written for the purpose: every label asserted, denied, in doubt, in
 //! a list of denials, behind a "but", resolved; and the wordings that look like denials.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail by panicking"
+)]
+
 use proptest::prelude::*;
 use rad3d_report::{LabelSet, Labeler, Report, Status};
 

@@ -1,5 +1,10 @@
 //! Drafts in every format: all of it is there, disagreements are flagged, nothing breaks out.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test may fail by panicking"
+)]
+
 use rad3d_report::render::{html, json, markdown, text};
 use rad3d_report::{
     Classified, Draft, Fault, LabelSet, LabelValues, Labeler, Picture, Provenance, RESEARCH_NOTICE,
