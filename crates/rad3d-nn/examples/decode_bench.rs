@@ -4,7 +4,7 @@
 //! cargo run --release -p rad3d-nn --example decode_bench -- MODEL.gguf fast 1 16 128
 //! ```
 //!
-//! Arguments: the model, `fast` or `exact`, sequences, prefix length, tokens to decode, and then
+//! Arguments: the model, `exact`, `fine` or `fast`, sequences, prefix length, tokens to decode, and then
 //! maybe the number of threads.
 
 use std::hint::black_box;
@@ -33,15 +33,16 @@ fn run() -> Result<String, Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, arithmetic, sequences, prefix, tokens, rest @ ..] = arguments.as_slice() else {
         return Err(
-            "usage: decode_bench MODEL fast|exact SEQUENCES PREFIX TOKENS [THREADS]".into(),
+            "usage: decode_bench MODEL exact|fine|fast SEQUENCES PREFIX TOKENS [THREADS]".into(),
         );
     };
     let (sequences, prefix, tokens): (usize, usize, usize) =
         (sequences.parse()?, prefix.parse()?, tokens.parse()?);
-    let arithmetic = if arithmetic == "exact" {
-        Arithmetic::Exact
-    } else {
-        Arithmetic::Fast
+    let arithmetic = match arithmetic.as_str() {
+        "exact" => Arithmetic::Exact,
+        "fine" => Arithmetic::Fine,
+        "fast" => Arithmetic::Fast,
+        other => return Err(format!("arithmetic {other:?}: take exact, fine or fast").into()),
     };
     let threads: Option<NonZero<usize>> = rest.first().map(|n| n.parse()).transpose()?;
 

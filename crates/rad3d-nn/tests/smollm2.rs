@@ -66,7 +66,17 @@ fn parting(met: &[u32], expected: &[u32]) -> Option<usize> {
 
 #[test]
 fn exact_arithmetic_writes_the_tokens_of_the_dequantised_model() {
-    let Some(model) = open(Arithmetic::Exact) else {
+    writes_the_tokens_of_the_dequantised_model(Arithmetic::Exact, 1e-3);
+}
+
+/// 16-bit activations move logits by some thousandths.
+#[test]
+fn fine_arithmetic_writes_the_tokens_of_the_dequantised_model() {
+    writes_the_tokens_of_the_dequantised_model(Arithmetic::Fine, 1e-2);
+}
+
+fn writes_the_tokens_of_the_dequantised_model(arithmetic: Arithmetic, tie: f32) {
+    let Some(model) = open(arithmetic) else {
         return;
     };
     let cases = cases();
@@ -74,11 +84,11 @@ fn exact_arithmetic_writes_the_tokens_of_the_dequantised_model() {
     for (case, met) in cases.iter().zip(texts(&model, &cases)) {
         assert_eq!(case.tokens.len(), 64);
         if let Some(index) = parting(&met, &case.tokens) {
-            // Sums in another order differ by some 1e-5; only a tie may fall the other way.
+            // Sums in another order or rounding differ a little; only a tie may fall the other way.
             let gap = case.gaps[index];
             println!("{:?} parts at token {index}, logit gap {gap}", case.prompt);
             assert!(
-                gap < 1e-3,
+                gap < tie,
                 "{:?} parts at token {index}, gap {gap}",
                 case.prompt
             );
@@ -113,34 +123,36 @@ fn fast_arithmetic_parts_only_where_tokens_are_nearly_equal() {
 }
 
 #[test]
-fn both_arithmetics_agree_on_logits_within_the_rounding_of_activations() {
+fn logits_differ_by_no_more_than_the_rounding_of_activations() {
     let Some(mut model) = open(Arithmetic::Exact) else {
         return;
     };
     let ids = &cases()[1].ids;
-    let mut logits = Vec::new();
-    for arithmetic in [Arithmetic::Exact, Arithmetic::Fast] {
+    let mut logits_by = |arithmetic| {
         model.set_arithmetic(arithmetic);
         let mut cache = model.cache(1, ids.len()).unwrap();
-        let segment = Segment {
-            sequence: 0,
-            input: SegmentInput::Ids(ids),
-        };
-        logits.push(
-            model
-                .forward(&mut cache, &[segment], LogitsOf::Last)
-                .unwrap()
-                .to_vec(),
+        let input = SegmentInput::Ids(ids);
+        let segment = Segment { sequence: 0, input };
+        model
+            .forward(&mut cache, &[segment], LogitsOf::Last)
+            .unwrap()
+            .to_vec()
+    };
+    let exact = logits_by(Arithmetic::Exact);
+    let rms = |values: Vec<f32>| {
+        let sum: f64 = values.iter().map(|x| f64::from(x * x)).sum();
+        (sum / values.len() as f64).sqrt()
+    };
+    let mean = exact.iter().sum::<f32>() / exact.len() as f32;
+    let spread = rms(exact.iter().map(|x| x - mean).collect());
+    for (arithmetic, bound) in [(Arithmetic::Fine, 2e-3), (Arithmetic::Fast, 0.2)] {
+        let rounded = logits_by(arithmetic);
+        let error = rms(exact.iter().zip(rounded).map(|(a, b)| a - b).collect());
+        println!("{arithmetic:?}: error {error:.5}, spread {spread:.3}");
+        assert!(error > 1e-6, "the two must not be the same code");
+        assert!(
+            error < bound * spread,
+            "{arithmetic:?}: error {error}, spread {spread}"
         );
     }
-    let (exact, fast) = (&logits[0], &logits[1]);
-    let mean_square = |values: &mut dyn Iterator<Item = f32>| {
-        values.map(|x| f64::from(x * x)).sum::<f64>() / exact.len() as f64
-    };
-    let error = mean_square(&mut exact.iter().zip(fast).map(|(a, b)| a - b)).sqrt();
-    let mean = exact.iter().sum::<f32>() / exact.len() as f32;
-    let spread = mean_square(&mut exact.iter().map(|x| x - mean)).sqrt();
-    println!("logits: error {error:.4}, spread {spread:.3}");
-    assert!(error > 1e-6, "the two must not be the same code");
-    assert!(error < 0.1 * spread, "error {error}, spread {spread}");
 }

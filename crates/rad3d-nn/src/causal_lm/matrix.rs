@@ -18,9 +18,12 @@ use super::simd::{Isa, LANES, Simd, dispatch};
 pub enum Arithmetic {
     /// Weights are unpacked to 32-bit floats as they are used: the dequantised model's numbers.
     Exact,
-    /// Activations are rounded to 8 bits in blocks of 32 and multiplied as integers: faster, with
-    /// a relative error of about half a percent in each product.
+    /// Activations are rounded to 16 bits in blocks of 32 and multiplied as integers: an error of
+    /// 1/65,000 of the block's largest value.
     #[default]
+    Fine,
+    /// Activations are rounded to 8 bits in blocks of 32: fastest, with an error of 1/254 of the
+    /// block's largest value, which changes texts where two tokens are nearly equal.
     Fast,
 }
 
@@ -38,7 +41,7 @@ pub(super) struct Matrix {
     storage: Storage,
 }
 
-/// Input of a product: vectors, and their 8-bit form if quantised weights ask for it.
+/// Input of a product: vectors, and their rounded form if quantised weights ask for it.
 pub(super) struct Input<'a> {
     rows: &'a Rows,
     quantised: Option<QuantisedRows>,
@@ -47,13 +50,13 @@ pub(super) struct Input<'a> {
 impl<'a> Input<'a> {
     /// Prepares `rows` for products with `matrices`.
     pub(super) fn new(rows: &'a Rows, arithmetic: Arithmetic, matrices: &[&Matrix]) -> Self {
-        let wanted = arithmetic == Arithmetic::Fast
+        let wanted = arithmetic != Arithmetic::Exact
             && matrices
                 .iter()
                 .any(|matrix| matches!(matrix.storage, Storage::Quantised(_)));
         Self {
             rows,
-            quantised: wanted.then(|| QuantisedRows::new(rows)),
+            quantised: wanted.then(|| QuantisedRows::new(rows, arithmetic == Arithmetic::Fine)),
         }
     }
 }

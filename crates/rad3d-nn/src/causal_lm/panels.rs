@@ -8,8 +8,13 @@
 
 use super::blocks::{BlockFormat, Layout, TILE, Tile, tile, with_layout};
 use super::pool::Pool;
-use super::rows::{BLOCK, QuantisedRows, SUM_GROUP, SharedRows};
+use super::rows::{BLOCK, DIGIT_BASE, QuantisedRows, SUM_GROUP, SharedRows};
 use super::simd::{Isa, LANES, Simd, dispatch};
+
+/// Bytes that arrive from memory together.
+const CACHE_LINE: usize = 64;
+/// How far ahead codes are asked for: what is worked through while memory answers.
+const PREFETCH_AHEAD: usize = 3072;
 
 /// A matrix `[rows, columns]` of block-quantised weights.
 pub(super) struct QuantPanels {
@@ -164,7 +169,7 @@ impl QuantPanels {
             + self.min_steps.len()
     }
 
-    /// Products of 8-bit activations with the rows of `panels`, into the same columns of `out`.
+    /// Products of rounded activations with the rows of `panels`, into the same columns of `out`.
     ///
     /// # Safety
     /// `panels` are in range, `out` has as many rows as `input` and columns for these panels, and
@@ -179,12 +184,21 @@ impl QuantPanels {
         debug_assert_eq!(input.width, self.columns);
         // SAFETY: passed on from the caller.
         unsafe {
-            with_layout!(self.format, L => dispatch!(isa, multiply_quantised::<L>(
-                matrix: &QuantPanels = self,
-                panels: std::ops::Range<usize> = panels,
-                input: &QuantisedRows = input,
-                out: SharedRows = out,
-            )));
+            if input.low.is_empty() {
+                with_layout!(self.format, L => dispatch!(isa, multiply_quantised::<L, OneDigit>(
+                    matrix: &QuantPanels = self,
+                    panels: std::ops::Range<usize> = panels,
+                    input: &QuantisedRows = input,
+                    out: SharedRows = out,
+                )));
+            } else {
+                with_layout!(self.format, L => dispatch!(isa, multiply_quantised::<L, TwoDigits>(
+                    matrix: &QuantPanels = self,
+                    panels: std::ops::Range<usize> = panels,
+                    input: &QuantisedRows = input,
+                    out: SharedRows = out,
+                )));
+            }
         }
     }
 
@@ -378,27 +392,66 @@ impl Panel {
     }
 }
 
+/// Digits of a code of an activation, known when a kernel is compiled.
+trait Digits {
+    const TWO: bool;
+}
+
+/// Codes of 8 bits.
+struct OneDigit;
+
+/// Codes of 16 bits.
+struct TwoDigits;
+
+impl Digits for OneDigit {
+    const TWO: bool = false;
+}
+
+impl Digits for TwoDigits {
+    const TWO: bool = true;
+}
+
 /// One row of quantised activations.
 #[derive(Clone, Copy)]
 struct InputRow {
-    codes: *const i8,
+    high: *const i8,
+    low: *const i8,
     scales: *const f32,
     sums: *const f32,
 }
 
 impl InputRow {
-    fn new(input: &QuantisedRows, row: usize) -> Self {
+    fn new<D: Digits>(input: &QuantisedRows, row: usize) -> Self {
         let width = input.width;
         Self {
-            codes: input.codes[row * width..].as_ptr(),
+            high: input.high[row * width..].as_ptr(),
+            low: if D::TWO {
+                input.low[row * width..].as_ptr()
+            } else {
+                std::ptr::null()
+            },
             scales: input.scales[row * (width / BLOCK)..].as_ptr(),
             sums: input.sums[row * (width / SUM_GROUP)..].as_ptr(),
         }
     }
 }
 
+/// Sums of code times digit over one group of columns.
 #[inline(always)]
-unsafe fn multiply_quantised<S: Simd, L: Layout>(
+unsafe fn products<S: Simd, L: Layout>(codes: [S::B; 8], group: usize, digits: *const i8) -> S::F {
+    // SAFETY: the caller's pointer has the group's columns.
+    unsafe {
+        match (L::GROUP, L::BITS) {
+            (16, _) => S::dot::<6, 4>(std::array::from_fn(|c| codes[group * 4 + c]), digits),
+            (_, 8) => S::dot::<8, 8>(codes, digits),
+            (_, 5) => S::dot::<5, 8>(codes, digits),
+            _ => S::dot::<4, 8>(codes, digits),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn multiply_quantised<S: Simd, L: Layout, D: Digits>(
     matrix: &QuantPanels,
     panels: std::ops::Range<usize>,
     input: &QuantisedRows,
@@ -410,11 +463,11 @@ unsafe fn multiply_quantised<S: Simd, L: Layout>(
         // SAFETY: the caller's promises; rows run below the count of `out`.
         unsafe {
             while row + 4 <= out.count() {
-                panel_times_rows::<S, L, 4>(matrix, panel, index, input, row, out);
+                panel_times_rows::<S, L, D, 4>(matrix, panel, index, input, row, out);
                 row += 4;
             }
             while row < out.count() {
-                panel_times_rows::<S, L, 1>(matrix, panel, index, input, row, out);
+                panel_times_rows::<S, L, D, 1>(matrix, panel, index, input, row, out);
                 row += 1;
             }
         }
@@ -423,7 +476,7 @@ unsafe fn multiply_quantised<S: Simd, L: Layout>(
 
 /// One panel with `N` rows of activations: codes are unpacked once for all of them.
 #[inline(always)]
-unsafe fn panel_times_rows<S: Simd, L: Layout, const N: usize>(
+unsafe fn panel_times_rows<S: Simd, L: Layout, D: Digits, const N: usize>(
     matrix: &QuantPanels,
     panel: Panel,
     index: usize,
@@ -431,12 +484,17 @@ unsafe fn panel_times_rows<S: Simd, L: Layout, const N: usize>(
     first_row: usize,
     out: SharedRows,
 ) {
-    let rows: [InputRow; N] = std::array::from_fn(|n| InputRow::new(input, first_row + n));
+    let rows: [InputRow; N] = std::array::from_fn(|n| InputRow::new::<D>(input, first_row + n));
     // SAFETY: tiles and groups stay below the matrix's columns, which are the input's width.
     unsafe {
         let mut sums = [S::splat(0.0); N];
         for tile in 0..matrix.columns / TILE {
             let codes = panel.codes::<S, L>(tile);
+            let tile_bytes = if L::BITS == 8 { 256 } else { 128 };
+            for line in 0..tile_bytes / CACHE_LINE {
+                let ahead = tile * tile_bytes + PREFETCH_AHEAD + line * CACHE_LINE;
+                S::prefetch(panel.low.wrapping_add(ahead));
+            }
             for group in 0..TILE / L::GROUP {
                 let scale = panel.scale::<S, L>(tile, group);
                 // What each unit of activation adds beside the products with the codes.
@@ -447,18 +505,14 @@ unsafe fn panel_times_rows<S: Simd, L: Layout, const N: usize>(
                 };
                 for n in 0..N {
                     let row = rows[n];
-                    let products = if L::GROUP == 16 {
-                        let half = std::array::from_fn(|c| codes[group * 4 + c]);
-                        S::dot::<6, 4>(half, row.codes.add(tile * TILE + group * 16))
-                    } else if L::BITS == 8 {
-                        S::dot::<8, 8>(codes, row.codes.add(tile * TILE))
-                    } else if L::BITS == 5 {
-                        S::dot::<5, 8>(codes, row.codes.add(tile * TILE))
-                    } else {
-                        S::dot::<4, 8>(codes, row.codes.add(tile * TILE))
-                    };
+                    let first = tile * TILE + group * L::GROUP;
+                    let mut products_sum = products::<S, L>(codes, group, row.high.add(first));
+                    if D::TWO {
+                        let low = products::<S, L>(codes, group, row.low.add(first));
+                        products_sum = S::fma(products_sum, S::splat(DIGIT_BASE as f32), low);
+                    }
                     let unit = S::mul(scale, S::splat(*row.scales.add(tile)));
-                    sums[n] = S::fma(products, unit, sums[n]);
+                    sums[n] = S::fma(products_sum, unit, sums[n]);
                     if L::MINS || L::ZERO > 0 {
                         let at = row.sums.add(tile * 2 + group);
                         let sum = if L::GROUP == 16 {
@@ -657,13 +711,14 @@ mod tests {
             seed: u64,
             rows in 1usize..20,
             count in 1usize..7,
+            sixteen_bits: bool,
         ) {
             let mut noise = Noise(seed);
             for (format, dtype) in FORMATS {
                 let case = case(format, dtype, rows, &mut noise);
                 let values: Vec<f32> =
                     (0..count * case.columns).map(|_| 3.0 * noise.float()).collect();
-                let input = QuantisedRows::new(&Rows::from_packed(case.columns, &values));
+                let input = QuantisedRows::new(&Rows::from_packed(case.columns, &values), sixteen_bits);
                 for isa in [Isa::Portable, Isa::detect()] {
                     let mut out = Rows::zeros(count, rows);
                     let panels = 0..rows.div_ceil(LANES);
@@ -674,8 +729,13 @@ mod tests {
                             let (mut sum, mut size) = (0f64, 0f64);
                             for column in 0..case.columns {
                                 let at = index * case.columns + column;
-                                let value = f64::from(input.codes[at])
-                                    * f64::from(input.scales[at / BLOCK]);
+                                let code = match input.low.get(at) {
+                                    Some(&low) => {
+                                        f64::from(DIGIT_BASE) * f64::from(input.high[at]) + f64::from(low)
+                                    }
+                                    None => f64::from(input.high[at]),
+                                };
+                                let value = code * f64::from(input.scales[at / BLOCK]);
                                 let weight = case.expected[row * case.columns + column];
                                 sum += value * f64::from(weight);
                                 size += (value * f64::from(weight)).abs();
@@ -715,9 +775,10 @@ mod tests {
                 }
                 let pool = Pool::new(1).unwrap();
                 let packed = QuantPanels::pack(format, LANES, columns, &bytes, &pool);
-                for sign in [1.0, -1.0] {
-                    let input =
-                        QuantisedRows::new(&Rows::from_packed(columns, &vec![sign; columns]));
+                for (sign, sixteen_bits) in [(1.0, false), (-1.0, false), (1.0, true), (-1.0, true)]
+                {
+                    let values = Rows::from_packed(columns, &vec![sign; columns]);
+                    let input = QuantisedRows::new(&values, sixteen_bits);
                     let mut sums = Vec::new();
                     for isa in [Isa::Portable, Isa::detect()] {
                         let mut out = Rows::zeros(1, LANES);

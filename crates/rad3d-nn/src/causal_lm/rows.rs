@@ -139,49 +139,97 @@ pub(super) const BLOCK: usize = 32;
 /// Columns of which sums are kept: the smallest group of any weight format.
 pub(super) const SUM_GROUP: usize = 16;
 
-/// Rows rounded to 8 bits: in each block of 32 columns, `value ≈ scale * code`.
+/// Rows rounded to whole numbers: in each block of 32 columns, `value ≈ scale * code`.
+///
+/// Codes have 8 bits; or nearly 16, as two digits `255 * high + low`, since the kernels multiply
+/// bytes. With that base both digits lie between -127 and 127, as the kernels need.
 pub(super) struct QuantisedRows {
     pub(super) width: usize,
-    /// `[count, width]`, -127 to 127.
-    pub(super) codes: Vec<i8>,
+    /// The code or its high digit: `[count, width]`.
+    pub(super) high: Vec<i8>,
+    /// The low digit of 16-bit codes, as `high`; else empty.
+    pub(super) low: Vec<i8>,
     /// `[count, width / 32]`.
     pub(super) scales: Vec<f32>,
     /// Sums of `scale * code` over 16 columns; `[count, width / 16]`.
     pub(super) sums: Vec<f32>,
 }
 
+/// What the high digit of a 16-bit code counts.
+pub(super) const DIGIT_BASE: i32 = 255;
+/// Largest digit, and largest code of one digit.
+const LARGEST_DIGIT: i32 = 127;
+/// Largest code of two digits.
+const LARGEST_CODE: i32 = LARGEST_DIGIT * DIGIT_BASE;
+
 impl QuantisedRows {
-    /// Rounds `rows`, whose width is a multiple of 32.
-    pub(super) fn new(rows: &Rows) -> Self {
+    /// Rounds `rows`, whose width is a multiple of 32, to 16 or to 8 bits.
+    pub(super) fn new(rows: &Rows, sixteen_bits: bool) -> Self {
         let (count, width) = (rows.count(), rows.width());
         let mut quantised = Self {
             width,
-            codes: vec![0; count * width],
+            high: vec![0; count * width],
+            low: vec![0; if sixteen_bits { count * width } else { 0 }],
             scales: vec![0.0; count * (width / BLOCK)],
             sums: vec![0.0; count * (width / SUM_GROUP)],
         };
-        let blocks = (quantised.codes.chunks_exact_mut(BLOCK))
-            .zip(&mut quantised.scales)
-            .zip(quantised.sums.chunks_exact_mut(BLOCK / SUM_GROUP));
-        let values = (0..count).flat_map(|index| rows.row(index).chunks_exact(BLOCK));
-        for (((codes, scale), sums), values) in blocks.zip(values) {
-            let largest = values
-                .iter()
-                .fold(0f32, |largest, value| largest.max(value.abs()));
-            *scale = largest / 127.0;
-            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-            for (code, value) in codes.iter_mut().zip(values) {
-                // Rounds to the nearest by pushing the fraction out of the mantissa; several
-                // times as fast as `round`, and |value * inverse| is at most 127.
-                const SHIFT: f32 = 12_582_912.0;
-                *code = ((value * inverse + SHIFT).to_bits() as i32 - SHIFT.to_bits() as i32) as i8;
-            }
-            for (sum, codes) in sums.iter_mut().zip(codes.chunks_exact(SUM_GROUP)) {
-                *sum = *scale * codes.iter().map(|&code| i32::from(code)).sum::<i32>() as f32;
-            }
+        let blocks = width / BLOCK;
+        for block in 0..count * blocks {
+            let values = &rows.row(block / blocks)[block % blocks * BLOCK..][..BLOCK];
+            quantised.round_block(block, values, sixteen_bits);
         }
         quantised
     }
+
+    fn round_block(&mut self, block: usize, values: &[f32], sixteen_bits: bool) {
+        let largest = values
+            .iter()
+            .fold(0f32, |largest, value| largest.max(value.abs()));
+        let largest_code = if sixteen_bits {
+            LARGEST_CODE
+        } else {
+            LARGEST_DIGIT
+        };
+        let largest_code = largest_code as f32;
+        let scale = largest / largest_code;
+        let inverse = if largest > 0.0 {
+            largest_code / largest
+        } else {
+            0.0
+        };
+        let mut codes = [0i32; BLOCK];
+        for (code, value) in codes.iter_mut().zip(values) {
+            *code = nearest(value * inverse);
+        }
+        self.scales[block] = scale;
+        let groups = BLOCK / SUM_GROUP;
+        for (sum, codes) in self.sums[block * groups..][..groups]
+            .iter_mut()
+            .zip(codes.chunks_exact(SUM_GROUP))
+        {
+            *sum = scale * codes.iter().sum::<i32>() as f32;
+        }
+        let high = &mut self.high[block * BLOCK..][..BLOCK];
+        if sixteen_bits {
+            let low = &mut self.low[block * BLOCK..][..BLOCK];
+            for ((high, low), code) in high.iter_mut().zip(low).zip(codes) {
+                let upper = nearest(code as f32 * (1.0 / DIGIT_BASE as f32));
+                *high = upper as i8;
+                *low = (code - DIGIT_BASE * upper) as i8;
+            }
+        } else {
+            for (high, code) in high.iter_mut().zip(codes) {
+                *high = code as i8;
+            }
+        }
+    }
+}
+
+/// The nearest whole number to `x`, which is below 2^22 in size, by pushing the fraction out of
+/// the mantissa: several times as fast as `round`.
+fn nearest(x: f32) -> i32 {
+    const SHIFT: f32 = 12_582_912.0;
+    (x + SHIFT).to_bits().cast_signed() - SHIFT.to_bits().cast_signed()
 }
 
 #[cfg(test)]
@@ -193,24 +241,40 @@ mod tests {
         let values: Vec<f32> = (0..96)
             .map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.13)
             .collect();
-        let quantised = QuantisedRows::new(&Rows::from_packed(96, &values));
-        for (index, value) in values.iter().enumerate() {
-            let scale = quantised.scales[index / BLOCK];
-            let code = (value / scale).round();
-            assert!((f32::from(quantised.codes[index]) - code).abs() <= 1.0);
-            assert!((f32::from(quantised.codes[index]) * scale - value).abs() <= 0.501 * scale);
-        }
-        for (index, sum) in quantised.sums.iter().enumerate() {
-            let codes = &quantised.codes[index * SUM_GROUP..][..SUM_GROUP];
-            let whole: i32 = codes.iter().map(|&code| i32::from(code)).sum();
-            assert_eq!(*sum, quantised.scales[index / 2] * whole as f32);
+        for sixteen_bits in [false, true] {
+            let quantised = QuantisedRows::new(&Rows::from_packed(96, &values), sixteen_bits);
+            let code = |index: usize| match quantised.low.get(index) {
+                Some(&low) => DIGIT_BASE * i32::from(quantised.high[index]) + i32::from(low),
+                None => i32::from(quantised.high[index]),
+            };
+            for (index, value) in values.iter().enumerate() {
+                let scale = quantised.scales[index / BLOCK];
+                assert!((code(index) as f32 * scale - value).abs() <= 0.505 * scale);
+            }
+            assert!(
+                quantised
+                    .high
+                    .iter()
+                    .chain(&quantised.low)
+                    .all(|&digit| digit > -128)
+            );
+            for (index, sum) in quantised.sums.iter().enumerate() {
+                let whole: i32 = (index * SUM_GROUP..(index + 1) * SUM_GROUP).map(code).sum();
+                assert_eq!(*sum, quantised.scales[index / 2] * whole as f32);
+            }
         }
     }
 
     #[test]
     fn a_block_of_zeros_stays_zero() {
-        let quantised = QuantisedRows::new(&Rows::zeros(2, 32));
-        assert!(quantised.codes.iter().all(|&code| code == 0));
+        let quantised = QuantisedRows::new(&Rows::zeros(2, 32), true);
+        assert!(
+            quantised
+                .high
+                .iter()
+                .chain(&quantised.low)
+                .all(|&digit| digit == 0)
+        );
         assert!(quantised.sums.iter().all(|&sum| sum == 0.0));
     }
 }

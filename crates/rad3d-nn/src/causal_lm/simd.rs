@@ -78,6 +78,8 @@ pub(super) trait Simd: Copy {
     unsafe fn exp(x: Self::F) -> Self::F;
 
     unsafe fn load_bytes(from: *const u8) -> Self::B;
+    /// Asks for the cache line of `from`, which need not be a valid address.
+    unsafe fn prefetch(from: *const u8);
     /// `(x & mask) << left` of each byte, or `>> -left`; no bit may leave its byte.
     unsafe fn mask_shift(x: Self::B, mask: u8, left: i32) -> Self::B;
     unsafe fn or(a: Self::B, b: Self::B) -> Self::B;
@@ -157,6 +159,8 @@ impl Simd for Portable {
         // SAFETY: the caller's promise.
         unsafe { from.cast::<Self::B>().read_unaligned() }
     }
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const u8) {}
     #[inline(always)]
     unsafe fn mask_shift(x: Self::B, mask: u8, left: i32) -> Self::B {
         x.map(|byte| {
@@ -311,6 +315,10 @@ mod avx2 {
         #[inline(always)]
         unsafe fn load_bytes(from: *const u8) -> __m256i {
             unsafe { _mm256_loadu_si256(from.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn prefetch(from: *const u8) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
         }
         #[inline(always)]
         unsafe fn mask_shift(x: __m256i, mask: u8, left: i32) -> __m256i {
