@@ -11,7 +11,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let seed = arguments.next().ok_or("give a seed")?.parse()?;
     let out = arguments.next().ok_or("give a file")?;
-    let labels = arguments.map(|label| label.parse()).collect::<Result<Vec<usize>, _>>()?;
+    let labels = arguments
+        .map(|label| label.parse())
+        .collect::<Result<Vec<usize>, _>>()?;
     let facts = match labels.as_slice() {
         [] => FactSheet::sample(seed),
         // Eighteen or more names no label: nothing present.
@@ -24,7 +26,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let voxels = scene.scan(&scanner);
     let bytes: Vec<u8> = voxels.iter().flat_map(|hu| hu.to_le_bytes()).collect();
     std::fs::write(&out, bytes)?;
-    println!("{:?} {:?} built in {built:?}, all {:?}", scanner.dims_ijk, scanner.spacing_mm, start.elapsed());
+    println!(
+        "{:?} {:?} built in {built:?}, all {:?}",
+        scanner.dims_ijk,
+        scanner.spacing_mm,
+        start.elapsed()
+    );
     println!("{facts:?}");
     Ok(())
 }

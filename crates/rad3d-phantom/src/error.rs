@@ -27,7 +27,12 @@ pub struct PhantomError {
 impl PhantomError {
     /// A fault of `path`; `what` says what was found, `hint` what the user can do.
     pub fn new(path: &Path, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { path: path.into(), what: what.into(), hint: hint.into(), source: None }
+        Self {
+            path: path.into(),
+            what: what.into(),
+            hint: hint.into(),
+            source: None,
+        }
     }
 
     /// The file or folder could not be written; `source` says why.
@@ -38,7 +43,10 @@ impl PhantomError {
         let source = source.into();
         let what = format!("cannot be written ({source})");
         let hint = "check the folder's permissions and the room on the disk";
-        Self { source: Some(source), ..Self::new(path, what, hint) }
+        Self {
+            source: Some(source),
+            ..Self::new(path, what, hint)
+        }
     }
 }
 

@@ -78,6 +78,11 @@ impl Scanner {
     /// When fields were set to sizes or spacings that make no grid.
     pub fn geometry(&self) -> Result<Geometry, GeometryFault> {
         let directions = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-        Geometry::new(self.dims_ijk, self.spacing_mm, directions, self.origin_lps_mm)
+        Geometry::new(
+            self.dims_ijk,
+            self.spacing_mm,
+            directions,
+            self.origin_lps_mm,
+        )
     }
 }

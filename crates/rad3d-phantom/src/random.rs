@@ -20,9 +20,11 @@ impl Random {
     /// The stream `purpose` of `seed`; streams of one seed are independent of each other.
     pub(crate) fn new(seed: u64, purpose: &str) -> Self {
         // FNV-1a tells the names apart.
-        let name = purpose.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let name = purpose
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
         Self(mix(seed ^ mix(name)))
     }
 
@@ -107,7 +109,11 @@ impl SmoothNoise {
             t * t * (3.0 - 2.0 * t)
         });
         let corner = |dx: i32, dy: i32, dz: i32| {
-            self.lattice([cell[0] as i32 + dx, cell[1] as i32 + dy, cell[2] as i32 + dz])
+            self.lattice([
+                cell[0] as i32 + dx,
+                cell[1] as i32 + dy,
+                cell[2] as i32 + dz,
+            ])
         };
         let along_x = |dy, dz| lerp(corner(0, dy, dz), corner(1, dy, dz), weight[0]);
         let along_y = |dz| lerp(along_x(0, dz), along_x(1, dz), weight[1]);
@@ -136,7 +142,11 @@ impl SmoothNoise {
         let cell = place.map(|x| x.floor() as i32);
         let (mut first, mut second, mut owner) = (f32::MAX, f32::MAX, 0);
         for step in 0..27_i32 {
-            let at = [cell[0] + step % 3 - 1, cell[1] + step / 3 % 3 - 1, cell[2] + step / 9 - 1];
+            let at = [
+                cell[0] + step % 3 - 1,
+                cell[1] + step / 3 % 3 - 1,
+                cell[2] + step / 9 - 1,
+            ];
             let bits = self.hash(at);
             let part = |shift: u32| ((bits >> shift) & 0xffff) as f32 / 65_535.0;
             let squared: f32 = (0..3)

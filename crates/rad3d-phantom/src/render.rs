@@ -28,9 +28,12 @@ impl Scene {
     pub fn scan(&self, scanner: &Scanner) -> Vec<i16> {
         let [columns, rows, slices] = scanner.dims_ijk;
         let mut voxels = vec![0_i16; columns * rows * slices];
-        voxels.par_chunks_mut((columns * rows).max(1)).enumerate().for_each(|(k, slice)| {
-            self.slice(scanner, k, slice);
-        });
+        voxels
+            .par_chunks_mut((columns * rows).max(1))
+            .enumerate()
+            .for_each(|(k, slice)| {
+                self.slice(scanner, k, slice);
+            });
         voxels
     }
 
@@ -138,7 +141,10 @@ impl<'a> Plane<'a> {
             Tissue::Fat => -103.0 + 7.0 * texture(9.0) + strands(self.scene.texture, at),
             Tissue::Muscle => {
                 // Fat between the layers of muscle.
-                let between = self.scene.texture.at([at[0] / 24.0, at[1] / 17.0, at[2] / 40.0]);
+                let between = self
+                    .scene
+                    .texture
+                    .at([at[0] / 24.0, at[1] / 17.0, at[2] / 40.0]);
                 lerp(-45.0, 54.0, smoothstep(0.02, 0.07, between.abs())) + 6.0 * texture(6.0)
             }
             Tissue::Mediastinum => -92.0 + 10.0 * texture(8.0) + strands(self.scene.texture, at),
@@ -157,7 +163,8 @@ impl<'a> Plane<'a> {
     fn lung_hu(&self, at: Mm3, site: &Site) -> f32 {
         let scene = self.scene;
         let gravity = 28.0 * smoothstep(-60.0, 90.0, at[1]);
-        let mottle = 14.0 * scene.texture.fractal(at, 5.0) + 10.0 * scene.texture.at(at.map(|x| x / 22.0));
+        let mottle =
+            14.0 * scene.texture.fractal(at, 5.0) + 10.0 * scene.texture.at(at.map(|x| x / 22.0));
         let mut hu = -868.0 + gravity + mottle;
         let fissure = if at[0] < 0.0 && oblique_fissure(at) < 0.0 {
             oblique_fissure(at).abs().min(horizontal_fissure(at).abs())

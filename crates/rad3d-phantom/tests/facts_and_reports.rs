@@ -10,26 +10,40 @@ fn prevalences_and_correlations() {
     let count = 2_000;
     let sheets: Vec<FactSheet> = (0..count).map(FactSheet::sample).collect();
     let has = |sheet: &FactSheet, label: usize| sheet.labels().values()[label];
-    let share = |label: usize| sheets.iter().filter(|s| has(s, label)).count() as f32 / count as f32;
+    let share =
+        |label: usize| sheets.iter().filter(|s| has(s, label)).count() as f32 / count as f32;
     for (label, expected) in PREVALENCE.into_iter().enumerate() {
         // Four standard errors: once in some thousand test runs by chance, and seeds are fixed.
         let tolerance = 4.0 * (expected * (1.0 - expected) / count as f32).sqrt();
         let found = share(label);
-        assert!((found - expected).abs() < tolerance, "{}: {found}", CT_RATE_LABELS[label]);
+        assert!(
+            (found - expected).abs() < tolerance,
+            "{}: {found}",
+            CT_RATE_LABELS[label]
+        );
     }
     let both = |a: usize, b: usize| {
         sheets.iter().filter(|s| has(s, a) && has(s, b)).count() as f32 / count as f32
     };
     // Effusion with atelectasis, cardiomegaly with effusion, aortic with coronary calcification.
     for (a, b) in [(12, 8), (2, 12), (1, 4), (10, 15)] {
-        assert!(both(a, b) > 1.3 * share(a) * share(b), "{a} and {b} come together");
+        assert!(
+            both(a, b) > 1.3 * share(a) * share(b),
+            "{a} and {b} come together"
+        );
     }
     let mean_age = |wanted: bool| {
-        let ages: Vec<f32> =
-            sheets.iter().filter(|s| has(s, 7) == wanted).map(|s| s.age as f32).collect();
+        let ages: Vec<f32> = sheets
+            .iter()
+            .filter(|s| has(s, 7) == wanted)
+            .map(|s| s.age as f32)
+            .collect();
         ages.iter().sum::<f32>() / ages.len() as f32
     };
-    assert!(mean_age(true) > mean_age(false) + 5.0, "emphysema comes with age");
+    assert!(
+        mean_age(true) > mean_age(false) + 5.0,
+        "emphysema comes with age"
+    );
 }
 
 #[test]
@@ -37,11 +51,18 @@ fn facts_are_in_order_and_whole() {
     for seed in 0..500 {
         let sheet = FactSheet::sample(seed);
         let labels: Vec<usize> = sheet.findings.iter().map(Finding::label).collect();
-        assert!(labels.is_sorted_by(|a, b| a < b), "one finding a label, in order: {labels:?}");
+        assert!(
+            labels.is_sorted_by(|a, b| a < b),
+            "one finding a label, in order: {labels:?}"
+        );
         assert!((18..=90).contains(&sheet.age));
         for finding in &sheet.findings {
             if let Finding::LungNodule(nodules) = finding {
-                assert!(nodules.iter().all(|n| (4.0..=30.0).contains(&n.diameter_mm)));
+                assert!(
+                    nodules
+                        .iter()
+                        .all(|n| (4.0..=30.0).contains(&n.diameter_mm))
+                );
                 assert!(nodules.is_sorted_by(|a, b| a.diameter_mm >= b.diameter_mm));
             }
         }
@@ -69,7 +90,10 @@ fn labeler_reads_the_labels_from_the_reports() {
         }
     }
     let f1 = evaluation.macro_f1();
-    println!("macro F1 of the labeler on 300 reports: {f1:.4}, {} disagreements", wrong.len());
+    println!(
+        "macro F1 of the labeler on 300 reports: {f1:.4}, {} disagreements",
+        wrong.len()
+    );
     assert!(f1 >= 0.97, "macro F1 {f1}:\n{}", wrong.join("\n"));
 }
 
@@ -77,18 +101,23 @@ fn labeler_reads_the_labels_from_the_reports() {
 fn every_label_alone_is_read_alone() {
     let labeler = Labeler::ct_rate().unwrap();
     let mut wrong = Vec::new();
-    for label in 0..18 {
+    for (label, name) in CT_RATE_LABELS.into_iter().enumerate() {
         for seed in 0..40 {
             let sheet = FactSheet::with_labels(seed, &[label]);
             let report = sheet.report();
             let read = labeler.label(&report).labels;
             if read != sheet.labels() {
                 let read: Vec<&str> = read.iter().filter(|(_, v)| **v).map(|(n, _)| n).collect();
-                wrong.push(format!("{}: read {read:?}: {report:?}", CT_RATE_LABELS[label]));
+                wrong.push(format!("{}: read {read:?}: {report:?}", name));
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of 720:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of 720:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -100,14 +129,24 @@ fn texts_are_whole_and_many() {
             assert!(!text.is_empty(), "seed {seed}");
             let leftover = |c: char| "{}[]|".contains(c);
             assert!(!text.contains(leftover), "unfilled slot: {text}");
-            assert!(text.ends_with('.') && !text.contains("..") && !text.contains("  "), "{text}");
+            assert!(
+                text.ends_with('.') && !text.contains("..") && !text.contains("  "),
+                "{text}"
+            );
             for sentence in text.split(". ") {
-                assert!(!sentence.starts_with(char::is_lowercase), "no capital: {sentence}");
+                assert!(
+                    !sentence.starts_with(char::is_lowercase),
+                    "no capital: {sentence}"
+                );
             }
         }
         texts.insert(report.findings);
     }
-    assert!(texts.len() > 950, "{} distinct findings of 1,000", texts.len());
+    assert!(
+        texts.len() > 950,
+        "{} distinct findings of 1,000",
+        texts.len()
+    );
     let sheet = FactSheet::sample(3);
     assert_eq!(sheet.report(), FactSheet::sample(3).report());
 }

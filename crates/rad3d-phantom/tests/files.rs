@@ -1,5 +1,7 @@
 //! Files: layout, round trip through the readers, the same bytes for the same seed, faults.
 
+#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,9 @@ fn files_under(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn read(path: &Path) -> Volume {
     let input = Input::open(path).unwrap();
-    input.read(input.choose(None, false).unwrap(), false).unwrap()
+    input
+        .read(input.choose(None, false).unwrap(), false)
+        .unwrap()
 }
 
 fn order(layout: Layout) -> Order {
@@ -36,7 +40,11 @@ fn order(layout: Layout) -> Order {
         scanner.spacing_mm[2] == 5.0 && scanner.dims_ijk[0] <= 400
     };
     let seed = (1..).find(thick).unwrap();
-    Order { count: 1, seed, layout }
+    Order {
+        count: 1,
+        seed,
+        layout,
+    }
 }
 
 #[test]
@@ -68,8 +76,14 @@ fn ct_rate_layout_round_trip_and_same_bytes() {
     let manifest = String::from_utf8(first[Path::new("manifest.json")].clone()).unwrap();
     assert!(manifest.contains(NOTICE));
     let labels = String::from_utf8(first[Path::new("train_labels.csv")].clone()).unwrap();
-    let cells: Vec<bool> =
-        labels.lines().nth(1).unwrap().split(',').skip(1).map(|cell| cell == "1").collect();
+    let cells: Vec<bool> = labels
+        .lines()
+        .nth(1)
+        .unwrap()
+        .split(',')
+        .skip(1)
+        .map(|cell| cell == "1")
+        .collect();
     assert_eq!(cells, facts.labels().values());
 }
 
@@ -86,7 +100,10 @@ fn dicom_series_is_a_usable_chest() {
     let check = ChestCheck::of(&volume, volume.rescale);
     assert!(check.objections.is_empty(), "{:?}", check.objections);
     assert!(check.lung_ml > 1_500.0, "{} ml", check.lung_ml);
-    let (hu, stored) = (Scene::new(&FactSheet::sample(order.seed)).scan(&scanner), volume.voxels);
+    let (hu, stored) = (
+        Scene::new(&FactSheet::sample(order.seed)).scan(&scanner),
+        volume.voxels,
+    );
     for index in (0..hu.len()).step_by(977) {
         assert_eq!(stored.get(index) - 1024.0, f64::from(hu[index]));
     }
@@ -106,13 +123,23 @@ fn turned_volumes_keep_their_place() {
 #[test]
 fn faults_have_names_and_remedies() {
     let folder = tempfile::tempdir().unwrap();
-    let none = Order { count: 0, ..order(Layout::CtRate) };
+    let none = Order {
+        count: 0,
+        ..order(Layout::CtRate)
+    };
     let error = none.write(folder.path(), false, |_| {}).unwrap_err();
     assert!(error.what.contains("no phantom") && !error.hint.is_empty());
     std::fs::write(folder.path().join("mine.txt"), "keep").unwrap();
-    let error = order(Layout::CtRate).write(folder.path(), false, |_| {}).unwrap_err();
-    assert!(error.what.contains("is not empty") && error.hint.contains("--force"), "{error}");
+    let error = order(Layout::CtRate)
+        .write(folder.path(), false, |_| {})
+        .unwrap_err();
+    assert!(
+        error.what.contains("is not empty") && error.hint.contains("--force"),
+        "{error}"
+    );
     let file = folder.path().join("mine.txt");
-    let error = order(Layout::CtRate).write(&file, true, |_| {}).unwrap_err();
+    let error = order(Layout::CtRate)
+        .write(&file, true, |_| {})
+        .unwrap_err();
     assert!(error.what.contains("cannot be written"), "{error}");
 }

@@ -65,12 +65,22 @@ pub(super) fn draw(random: &mut Random) -> Draw {
     let causes: [f32; CAUSES] = std::array::from_fn(|_| random.normal());
     let present = std::array::from_fn(|label| {
         let shared = LOADINGS[label];
-        let own = 1.0 - shared.iter().map(|(_, loading)| loading * loading).sum::<f32>();
+        let own = 1.0
+            - shared
+                .iter()
+                .map(|(_, loading)| loading * loading)
+                .sum::<f32>();
         let score: f32 = own.max(0.0).sqrt() * random.normal()
-            + shared.iter().map(|&(cause, loading)| loading * causes[cause as usize]).sum::<f32>();
+            + shared
+                .iter()
+                .map(|&(cause, loading)| loading * causes[cause as usize])
+                .sum::<f32>();
         above(score) < PREVALENCE[label]
     });
-    Draw { age: causes[Age as usize], present }
+    Draw {
+        age: causes[Age as usize],
+        present,
+    }
 }
 
 /// Probability that a standard normal number exceeds `x` (Abramowitz and Stegun 26.2.17, error
@@ -90,7 +100,12 @@ mod tests {
 
     #[test]
     fn tail_of_the_normal_distribution() {
-        for (x, expected) in [(0.0, 0.5), (1.0, 0.158_655), (-1.0, 0.841_345), (2.0, 0.022_750)] {
+        for (x, expected) in [
+            (0.0, 0.5),
+            (1.0, 0.158_655),
+            (-1.0, 0.841_345),
+            (2.0, 0.022_750),
+        ] {
             assert!((above(x) - expected).abs() < 1e-5, "{x}");
         }
     }

@@ -85,8 +85,13 @@ pub enum Lobe {
 
 impl Lobe {
     /// All five.
-    pub const ALL: [Self; 5] =
-        [Self::RightUpper, Self::RightMiddle, Self::RightLower, Self::LeftUpper, Self::LeftLower];
+    pub const ALL: [Self; 5] = [
+        Self::RightUpper,
+        Self::RightMiddle,
+        Self::RightLower,
+        Self::LeftUpper,
+        Self::LeftLower,
+    ];
 
     /// The lung it belongs to.
     #[must_use]

@@ -36,16 +36,31 @@ fn sheet(
     let fat_mm = (15.0 + 6.0 * random.normal()).clamp(5.0, 32.0);
     let contrast = random.chance(0.35);
     // Each finding has a stream of its own: one more finding leaves the others as they are.
-    let findings = (0..present.len()).filter(|&label| present[label]).map(|label| {
-        let mut random = Random::new(seed, CT_RATE_LABELS[label]);
-        finding(label, &mut random)
-    });
+    let findings = (0..present.len())
+        .filter(|&label| present[label])
+        .map(|label| {
+            let mut random = Random::new(seed, CT_RATE_LABELS[label]);
+            finding(label, &mut random)
+        });
     let findings = findings.collect();
-    FactSheet { seed, age: age as u32, sex, stature, fat_mm, contrast, findings }
+    FactSheet {
+        seed,
+        age: age as u32,
+        sex,
+        stature,
+        fat_mm,
+        contrast,
+        findings,
+    }
 }
 
 fn severity(random: &mut Random) -> Severity {
-    random.pick([Severity::Mild, Severity::Mild, Severity::Moderate, Severity::Marked])
+    random.pick([
+        Severity::Mild,
+        Severity::Mild,
+        Severity::Moderate,
+        Severity::Marked,
+    ])
 }
 
 /// One to `most` of the items, in their own order.
@@ -80,19 +95,31 @@ fn finding(label: usize, random: &mut Random) -> Finding {
         }
         1 => Finding::ArterialCalcification {
             severity,
-            parts: some(random, [AortaPart::Ascending, AortaPart::Arch, AortaPart::Descending], 3),
+            parts: some(
+                random,
+                [AortaPart::Ascending, AortaPart::Arch, AortaPart::Descending],
+                3,
+            ),
         },
         2 => Finding::Cardiomegaly(severity),
-        3 => Finding::PericardialEffusion { thickness_mm: millimetres(random, 5.0, 20.0) },
+        3 => Finding::PericardialEffusion {
+            thickness_mm: millimetres(random, 5.0, 20.0),
+        },
         4 => Finding::CoronaryCalcification {
             severity,
             vessels: some(
                 random,
-                [Coronary::LeftAnteriorDescending, Coronary::Circumflex, Coronary::Right],
+                [
+                    Coronary::LeftAnteriorDescending,
+                    Coronary::Circumflex,
+                    Coronary::Right,
+                ],
                 3,
             ),
         },
-        5 => Finding::HiatalHernia { diameter_mm: millimetres(random, 35.0, 75.0) },
+        5 => Finding::HiatalHernia {
+            diameter_mm: millimetres(random, 35.0, 75.0),
+        },
         6 => {
             let stations = [
                 Station::RightParatracheal,
@@ -116,7 +143,11 @@ fn finding(label: usize, random: &mut Random) -> Finding {
                 EmphysemaKind::Centrilobular,
                 EmphysemaKind::Paraseptal,
             ]),
-            lobes: if random.chance(0.35) { Lobe::ALL.to_vec() } else { upper.to_vec() },
+            lobes: if random.chance(0.35) {
+                Lobe::ALL.to_vec()
+            } else {
+                upper.to_vec()
+            },
         },
         8 => Finding::Atelectasis {
             severity,
@@ -140,13 +171,20 @@ fn finding(label: usize, random: &mut Random) -> Finding {
                 };
                 // Small ones are the rule.
                 let diameter_mm = (low + (high - low) * random.unit().powi(2)).round();
-                Nodule { lobe: random.pick(Lobe::ALL), diameter_mm, kind }
+                Nodule {
+                    lobe: random.pick(Lobe::ALL),
+                    diameter_mm,
+                    kind,
+                }
             });
             let mut nodules: Vec<_> = nodules.collect();
             nodules.sort_by(|a, b| b.diameter_mm.total_cmp(&a.diameter_mm));
             Finding::LungNodule(nodules)
         }
-        10 => Finding::LungOpacity { severity, lobes: some(random, Lobe::ALL, 5) },
+        10 => Finding::LungOpacity {
+            severity,
+            lobes: some(random, Lobe::ALL, 5),
+        },
         11 => {
             let kind = random.pick([FibrosisKind::Bands, FibrosisKind::Apical]);
             let lobes = match kind {
@@ -167,8 +205,17 @@ fn finding(label: usize, random: &mut Random) -> Finding {
         }
         13 => Finding::MosaicAttenuation(severity),
         14 => Finding::PeribronchialThickening(some(random, Lobe::ALL, 4)),
-        15 => Finding::Consolidation { severity, lobes: some(random, Lobe::ALL, 2) },
-        16 => Finding::Bronchiectasis { severity, lobes: some(random, Lobe::ALL, 3) },
-        _ => Finding::SeptalThickening { severity, lobes: some(random, Lobe::ALL, 4) },
+        15 => Finding::Consolidation {
+            severity,
+            lobes: some(random, Lobe::ALL, 2),
+        },
+        16 => Finding::Bronchiectasis {
+            severity,
+            lobes: some(random, Lobe::ALL, 3),
+        },
+        _ => Finding::SeptalThickening {
+            severity,
+            lobes: some(random, Lobe::ALL, 4),
+        },
     }
 }

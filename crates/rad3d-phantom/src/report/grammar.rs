@@ -15,7 +15,11 @@ pub(super) fn sentence(template: &str, slots: Slots<'_>, random: &mut Random) ->
     for (name, words) in slots {
         text = text.replace(&format!("{{{name}}}"), words);
     }
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ,", ",");
+    let text = text
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace(" ,", ",");
     let mut letters = text.chars();
     let mut text: String = match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
@@ -84,11 +88,19 @@ mod tests {
         for seed in 0..60 {
             let mut random = Random::new(seed, "test");
             let slots = [("size", "5 mm".to_owned())];
-            seen.insert(sentence("[a [small|tiny]|no] thing [of {size}|]", &slots, &mut random));
+            seen.insert(sentence(
+                "[a [small|tiny]|no] thing [of {size}|]",
+                &slots,
+                &mut random,
+            ));
         }
         let all = [
-            "A small thing of 5 mm.", "A small thing.", "A tiny thing of 5 mm.", "A tiny thing.",
-            "No thing of 5 mm.", "No thing.",
+            "A small thing of 5 mm.",
+            "A small thing.",
+            "A tiny thing of 5 mm.",
+            "A tiny thing.",
+            "No thing of 5 mm.",
+            "No thing.",
         ];
         assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), all);
     }

@@ -43,11 +43,18 @@ impl FactSheet {
     pub fn report(&self) -> Report {
         let mut random = Random::new(self.seed, "report");
         let random = &mut random;
-        Report { findings: self.findings_text(random), impression: self.impression_text(random) }
+        Report {
+            findings: self.findings_text(random),
+            impression: self.impression_text(random),
+        }
     }
 
     fn findings_text(&self, random: &mut Random) -> String {
-        let has = |label: &usize| self.findings.iter().any(|finding| finding.label() == *label);
+        let has = |label: &usize| {
+            self.findings
+                .iter()
+                .any(|finding| finding.label() == *label)
+        };
         let mut sentences = Vec::new();
         // Some readers begin with the lungs.
         let mut topics = TOPICS;
@@ -56,10 +63,11 @@ impl FactSheet {
         }
         for (normal, labels) in topics {
             let normal = &phrases::NORMAL[normal];
-            if !normal.labels.iter().any(has) && random.chance(normal.chance) {
-                if let Some(template) = pick(normal.templates, random) {
-                    sentences.push(grammar::sentence(template, &[], random));
-                }
+            if !normal.labels.iter().any(has)
+                && random.chance(normal.chance)
+                && let Some(template) = pick(normal.templates, random)
+            {
+                sentences.push(grammar::sentence(template, &[], random));
             }
             for finding in self.findings.iter().filter(|f| labels.contains(&f.label())) {
                 sentences.extend(finding_sentences(finding, random));
@@ -72,12 +80,14 @@ impl FactSheet {
         let told: Vec<&Finding> = self
             .findings
             .iter()
-            .filter(|finding| {
-                !(MINOR.contains(&finding.label()) && random.chance(MINOR_LEFT_OUT))
-            })
+            .filter(|finding| !(MINOR.contains(&finding.label()) && random.chance(MINOR_LEFT_OUT)))
             .collect();
         // But a scan with findings is never summed up as normal.
-        let told = if told.is_empty() { self.findings.iter().collect() } else { told };
+        let told = if told.is_empty() {
+            self.findings.iter().collect()
+        } else {
+            told
+        };
         let mut sentences: Vec<String> = told
             .into_iter()
             .filter_map(|finding| {

@@ -25,7 +25,9 @@ pub(super) struct Phrases {
 fn lobes(lobes: &[Lobe]) -> String {
     use Lobe::{LeftLower, LeftUpper, RightLower, RightMiddle, RightUpper};
     match lobes {
-        [RightUpper, RightMiddle, RightLower, LeftUpper, LeftLower] => "all lobes of both lungs".into(),
+        [RightUpper, RightMiddle, RightLower, LeftUpper, LeftLower] => {
+            "all lobes of both lungs".into()
+        }
         [RightLower, LeftLower] => "both lower lobes".into(),
         [RightUpper, LeftUpper] => "both upper lobes".into(),
         [RightUpper, RightMiddle, RightLower] => "all lobes of the right lung".into(),
@@ -57,7 +59,11 @@ fn amount(severity: Severity) -> String {
 
 /// "7 mm", from 10 mm on sometimes "1.2 cm" in reports; here always one unit a number.
 fn size(mm: f32) -> String {
-    if mm >= 20.0 && mm % 10.0 == 0.0 { format!("{} cm", mm / 10.0) } else { format!("{mm} mm") }
+    if mm >= 20.0 && mm % 10.0 == 0.0 {
+        format!("{} cm", mm / 10.0)
+    } else {
+        format!("{mm} mm")
+    }
 }
 
 fn fluid_amount(mm: f32) -> &'static str {
@@ -107,7 +113,12 @@ fn nodule_kind(kind: NoduleKind) -> &'static str {
 
 /// What is said of a finding.
 pub(super) fn of(finding: &Finding) -> Phrases {
-    let say = |findings, impression, slots| Phrases { findings, impression, slots, more: Vec::new() };
+    let say = |findings, impression, slots| Phrases {
+        findings,
+        impression,
+        slots,
+        more: Vec::new(),
+    };
     match finding {
         Finding::MedicalMaterial(device) => device_phrases(*device),
         Finding::ArterialCalcification { severity, parts } => {
@@ -124,7 +135,11 @@ pub(super) fn of(finding: &Finding) -> Phrases {
                     "{degree} atherosclerotic calcification of the aorta",
                     "calcified plaques in the aorta",
                 ],
-                vec![("amount", amount(*severity)), ("degree", degree(*severity)), ("parts", list(&parts))],
+                vec![
+                    ("amount", amount(*severity)),
+                    ("degree", degree(*severity)),
+                    ("parts", list(&parts)),
+                ],
             )
         }
         Finding::Cardiomegaly(severity) => say(
@@ -134,7 +149,11 @@ pub(super) fn of(finding: &Finding) -> Phrases {
                 "there is {kind} cardiomegaly",
                 "the cardiac silhouette is {degree} enlarged, with [the cardiothoracic ratio above one half|a transverse diameter of more than half of the chest]",
             ],
-            &["{kind} cardiomegaly", "[cardiomegaly|enlarged heart]", "{degree} enlarged heart"],
+            &[
+                "{kind} cardiomegaly",
+                "[cardiomegaly|enlarged heart]",
+                "{degree} enlarged heart",
+            ],
             vec![
                 ("degree", format!("{}ly", degree(*severity))),
                 ("kind", degree(*severity)),
@@ -142,14 +161,26 @@ pub(super) fn of(finding: &Finding) -> Phrases {
         ),
         Finding::PericardialEffusion { thickness_mm } => say(
             &[
-                "[there is a|a] pericardial effusion [measuring up to|with a thickness of] {size} [is present|is seen|is noted]",
+                "[there is a pericardial effusion [measuring up to|with a thickness of] {size}|a pericardial effusion of {size} is [present|seen|noted]]",
                 "pericardial effusion [reaching|of up to] {size} in thickness is [seen|observed]",
                 "fluid of {size} is [seen|noted] in the pericardial space",
             ],
-            &["pericardial effusion", "{amount} pericardial effusion", "pericardial effusion of {size}"],
+            &[
+                "pericardial effusion",
+                "{amount} pericardial effusion",
+                "pericardial effusion of {size}",
+            ],
             vec![
                 ("size", size(*thickness_mm)),
-                ("amount", if *thickness_mm < 11.0 { "small" } else { "moderate" }.into()),
+                (
+                    "amount",
+                    if *thickness_mm < 11.0 {
+                        "small"
+                    } else {
+                        "moderate"
+                    }
+                    .into(),
+                ),
             ],
         ),
         Finding::CoronaryCalcification { severity, vessels } => {
@@ -166,7 +197,11 @@ pub(super) fn of(finding: &Finding) -> Phrases {
                     "coronary [artery |]calcifications",
                     "coronary atherosclerosis with calcified plaques",
                 ],
-                vec![("amount", amount(*severity)), ("degree", degree(*severity)), ("vessels", list(&names))],
+                vec![
+                    ("amount", amount(*severity)),
+                    ("degree", degree(*severity)),
+                    ("vessels", list(&names)),
+                ],
             )
         }
         Finding::HiatalHernia { diameter_mm } => say(
@@ -175,36 +210,64 @@ pub(super) fn of(finding: &Finding) -> Phrases {
                 "there is a {grade} hiatal hernia with [a|an] [air and fluid containing|partly air filled] gastric pouch above the diaphragm",
                 "part of the stomach lies above the diaphragm, in keeping with a [sliding |]hiatal hernia [of {size}|]",
             ],
-            &["hiatal hernia", "{grade} hiatal hernia", "[sliding|retrocardiac] hiatal hernia"],
+            &[
+                "hiatal hernia",
+                "{grade} hiatal hernia",
+                "[sliding|retrocardiac] hiatal hernia",
+            ],
             vec![
                 ("size", size(*diameter_mm)),
-                ("grade", if *diameter_mm < 50.0 { "small" } else { "large" }.into()),
+                (
+                    "grade",
+                    if *diameter_mm < 50.0 {
+                        "small"
+                    } else {
+                        "large"
+                    }
+                    .into(),
+                ),
             ],
         ),
         Finding::Lymphadenopathy(nodes) => nodes_phrases(nodes),
-        Finding::Emphysema { severity, kind, lobes: where_ } => say(
+        Finding::Emphysema {
+            severity,
+            kind,
+            lobes: where_,
+        } => say(
             &[
                 "{degree} {kind} emphysema is [seen|present|noted] in {lobes}",
-                "there [is|is] {degree} emphysema of {kind} type in {lobes}",
+                "there is {degree} emphysema of {kind} type in {lobes}",
                 "{lobes} [show|demonstrate] {degree} {kind} emphysematous changes",
                 "emphysematous areas of {kind} distribution are [seen|observed] in {lobes}, {degree} in extent",
             ],
-            &["{degree} {kind} emphysema", "[emphysema|emphysematous lungs]", "emphysema in {lobes}"],
+            &[
+                "{degree} {kind} emphysema",
+                "[emphysema|emphysematous lungs]",
+                "emphysema in {lobes}",
+            ],
             vec![
                 ("degree", degree(*severity)),
-                ("kind", match kind {
-                    EmphysemaKind::Centrilobular => "centrilobular",
-                    EmphysemaKind::Paraseptal => "paraseptal",
-                }.into()),
+                (
+                    "kind",
+                    match kind {
+                        EmphysemaKind::Centrilobular => "centrilobular",
+                        EmphysemaKind::Paraseptal => "paraseptal",
+                    }
+                    .into(),
+                ),
                 ("lobes", plural(where_)),
             ],
         ),
-        Finding::Atelectasis { severity, kind, lobes: where_ } => {
+        Finding::Atelectasis {
+            severity,
+            kind,
+            lobes: where_,
+        } => {
             let findings: &[&str] = match kind {
                 AtelectasisKind::Linear => &[
                     "{degree} linear atelectasis is [seen|present|noted] in {lobes}",
                     "[plate-like|discoid|subsegmental] atelectatic changes are [seen|observed] in {lobes}",
-                    "there [is|is] {degree} subsegmental atelectasis in {lobes}",
+                    "there is {degree} subsegmental atelectasis in {lobes}",
                 ],
                 AtelectasisKind::Dependent => &[
                     "{degree} [dependent|compressive|passive] atelectasis is [seen|present|noted] in {lobes}",
@@ -214,17 +277,27 @@ pub(super) fn of(finding: &Finding) -> Phrases {
             };
             let impression: &[&str] = match kind {
                 AtelectasisKind::Linear => &[
-                    "linear atelectasis in {lobes}", "[subsegmental|plate-like] atelectasis",
+                    "linear atelectasis in {lobes}",
+                    "[subsegmental|plate-like] atelectasis",
                     "{degree} linear atelectasis",
                 ],
                 AtelectasisKind::Dependent => &[
-                    "atelectasis in {lobes}", "[dependent|passive] atelectasis", "{degree} atelectasis in {lobes}",
+                    "atelectasis in {lobes}",
+                    "[dependent|passive] atelectasis",
+                    "{degree} atelectasis in {lobes}",
                 ],
             };
-            say(findings, impression, vec![("degree", degree(*severity)), ("lobes", lobes(where_))])
+            say(
+                findings,
+                impression,
+                vec![("degree", degree(*severity)), ("lobes", lobes(where_))],
+            )
         }
         Finding::LungNodule(nodules) => nodule_phrases(nodules),
-        Finding::LungOpacity { severity, lobes: where_ } => say(
+        Finding::LungOpacity {
+            severity,
+            lobes: where_,
+        } => say(
             &[
                 "[patchy|hazy|ill-defined] ground-glass opacities are [seen|present|noted|observed] in {lobes}",
                 "there are {amount} [patchy |]ground-glass opacities in {lobes}",
@@ -232,12 +305,20 @@ pub(super) fn of(finding: &Finding) -> Phrases {
                 "{amount} areas of ground-glass opacity are [seen|noted] in {lobes}",
             ],
             &[
-                "ground-glass opacities in {lobes}", "{degree} ground-glass opacities, [infection should be considered|for clinical correlation]",
+                "ground-glass opacities in {lobes}",
+                "{degree} ground-glass opacities, [infection should be considered|for clinical correlation]",
                 "[patchy|multifocal] ground-glass opacities",
             ],
-            vec![("degree", degree(*severity)), ("amount", amount(*severity)), ("lobes", plural(where_))],
+            vec![
+                ("degree", degree(*severity)),
+                ("amount", amount(*severity)),
+                ("lobes", plural(where_)),
+            ],
         ),
-        Finding::FibroticSequela { kind, lobes: where_ } => {
+        Finding::FibroticSequela {
+            kind,
+            lobes: where_,
+        } => {
             let findings: &[&str] = match kind {
                 FibrosisKind::Bands => &[
                     "fibrotic bands [reaching the pleura |]are [seen|present|noted] in {lobes}",
@@ -251,7 +332,8 @@ pub(super) fn of(finding: &Finding) -> Phrases {
                 ],
             };
             let impression: &[&str] = &[
-                "fibrotic sequelae in {lobes}", "[sequela|fibrotic sequela] changes [in the lungs|in {lobes}]",
+                "fibrotic sequelae in {lobes}",
+                "[sequela|fibrotic sequela] changes [in the lungs|in {lobes}]",
                 "[old |]fibrotic scarring in {lobes}",
             ];
             say(findings, impression, vec![("lobes", lobes(where_))])
@@ -263,7 +345,10 @@ pub(super) fn of(finding: &Finding) -> Phrases {
                 "both lungs show [a |]{degree} mosaic attenuation",
                 "lung attenuation is [inhomogeneous|uneven] with a {degree} mosaic pattern",
             ],
-            &["mosaic attenuation pattern", "{degree} mosaic attenuation [in both lungs|, small airway disease should be considered]"],
+            &[
+                "mosaic attenuation pattern",
+                "{degree} mosaic attenuation [in both lungs|, small airway disease should be considered]",
+            ],
             vec![("degree", degree(*severity))],
         ),
         Finding::PeribronchialThickening(where_) => say(
@@ -272,46 +357,70 @@ pub(super) fn of(finding: &Finding) -> Phrases {
                 "there is peribronchial [wall |]thickening in {lobes}",
                 "{lobes} [show|demonstrate] peribronchial cuffing",
             ],
-            &["peribronchial thickening", "peribronchial thickening in {lobes}", "peribronchial cuffing[|, bronchitis should be considered]"],
+            &[
+                "peribronchial thickening",
+                "peribronchial thickening in {lobes}",
+                "peribronchial cuffing[|, bronchitis should be considered]",
+            ],
             vec![("lobes", plural(where_))],
         ),
-        Finding::Consolidation { severity, lobes: where_ } => say(
+        Finding::Consolidation {
+            severity,
+            lobes: where_,
+        } => say(
             &[
                 "{article} consolidation [with air bronchograms |]is [seen|present|noted|observed] in {lobes}",
                 "there is {article} [area of |]consolidation in {lobes}",
                 "[airspace consolidation|consolidation] of {degree} extent [is seen|is noted] in {lobes}",
             ],
             &[
-                "consolidation in {lobes}", "{article} consolidation in {lobes}, [pneumonia should be considered first|clinical correlation is advised]",
+                "consolidation in {lobes}",
+                "{article} consolidation in {lobes}, [pneumonia should be considered first|clinical correlation is advised]",
                 "[pneumonic consolidation|airspace consolidation] in {lobes}",
             ],
             vec![
                 ("degree", degree(*severity)),
-                ("article", match severity {
-                    Severity::Mild => "a small",
-                    Severity::Moderate => "a moderate",
-                    Severity::Marked => "an extensive",
-                }.into()),
+                (
+                    "article",
+                    match severity {
+                        Severity::Mild => "a small",
+                        Severity::Moderate => "a moderate",
+                        Severity::Marked => "an extensive",
+                    }
+                    .into(),
+                ),
                 ("lobes", lobes(where_)),
             ],
         ),
-        Finding::Bronchiectasis { severity, lobes: where_ } => say(
+        Finding::Bronchiectasis {
+            severity,
+            lobes: where_,
+        } => say(
             &[
                 "{degree} [cylindrical |tubular |]bronchiectasis is [seen|present|noted] in {lobes}",
                 "there is {degree} bronchiectasis in {lobes}",
                 "bronchiectatic changes of {degree} degree are [seen|observed] in {lobes}",
                 "{degree} dilatation of the bronchi, in keeping with bronchiectasis, is [seen|noted] in {lobes}",
             ],
-            &["{degree} bronchiectasis in {lobes}", "[bronchiectasis|cylindrical bronchiectasis]"],
+            &[
+                "{degree} bronchiectasis in {lobes}",
+                "[bronchiectasis|cylindrical bronchiectasis]",
+            ],
             vec![("degree", degree(*severity)), ("lobes", lobes(where_))],
         ),
-        Finding::SeptalThickening { severity, lobes: where_ } => say(
+        Finding::SeptalThickening {
+            severity,
+            lobes: where_,
+        } => say(
             &[
                 "{degree} interlobular septal thickening is [seen|present|noted] in {lobes}",
                 "there is {degree} thickening of the interlobular septa in {lobes}",
                 "{lobes} [show|demonstrate] {degree} [smooth |]interlobular septal thickening",
             ],
-            &["interlobular septal thickening", "{degree} interlobular septal thickening[ in {lobes}|, interstitial oedema should be considered]"],
+            &[
+                "interlobular septal thickening",
+                "{degree} interlobular septal thickening[ in {lobes}|, interstitial oedema should be considered]",
+            ],
             vec![("degree", degree(*severity)), ("lobes", plural(where_))],
         ),
     }
@@ -326,7 +435,11 @@ fn plural(where_: &[Lobe]) -> String {
 }
 
 fn device_phrases(device: Device) -> Phrases {
-    let (findings, impression, side): (&'static [&'static str], &'static [&'static str], Option<Side>) = match device {
+    let (findings, impression, side): (
+        &'static [&'static str],
+        &'static [&'static str],
+        Option<Side>,
+    ) = match device {
         Device::Pacemaker(side) => (
             &[
                 "a [cardiac |]pacemaker is [seen|present|noted] in the {side} chest wall with its lead in the right ventricle",
@@ -340,7 +453,10 @@ fn device_phrases(device: Device) -> Phrases {
                 "a central venous catheter [enters|has been placed] from the {side} with its tip in the superior vena cava",
                 "there is a {side} central venous catheter ending in the superior vena cava",
             ],
-            &["central venous catheter in place", "{side} central venous catheter"],
+            &[
+                "central venous catheter in place",
+                "{side} central venous catheter",
+            ],
             Some(side),
         ),
         Device::Port(side) => (
@@ -356,17 +472,31 @@ fn device_phrases(device: Device) -> Phrases {
                 "sternotomy wires are [seen|present|noted]",
                 "there are metallic sternal wires [after sternotomy|]",
             ],
-            &["sternotomy wires", "status post sternotomy with sternal wires"],
+            &[
+                "sternotomy wires",
+                "status post sternotomy with sternal wires",
+            ],
             None,
         ),
     };
-    let slots = side.map(|side| ("side", side.word().to_owned())).into_iter().collect();
-    Phrases { findings, impression, slots, more: Vec::new() }
+    let slots = side
+        .map(|side| ("side", side.word().to_owned()))
+        .into_iter()
+        .collect();
+    Phrases {
+        findings,
+        impression,
+        slots,
+        more: Vec::new(),
+    }
 }
 
 fn nodes_phrases(nodes: &[Node]) -> Phrases {
     let names: Vec<String> = nodes.iter().map(|node| station(node.station)).collect();
-    let largest = nodes.iter().map(|node| node.short_axis_mm).fold(0.0, f32::max);
+    let largest = nodes
+        .iter()
+        .map(|node| node.short_axis_mm)
+        .fold(0.0, f32::max);
     Phrases {
         findings: &[
             "enlarged {stations} lymph nodes are [seen|present|noted], the largest [with a short axis of|measuring] {size}",
@@ -374,7 +504,9 @@ fn nodes_phrases(nodes: &[Node]) -> Phrases {
             "{stations} lymphadenopathy is [seen|present|noted] with a short axis of up to {size}",
         ],
         impression: &[
-            "{stations} lymphadenopathy", "enlarged {stations} lymph nodes", "lymphadenopathy[ of up to {size}|]",
+            "{stations} lymphadenopathy",
+            "enlarged {stations} lymph nodes",
+            "lymphadenopathy[ of up to {size}|]",
         ],
         slots: vec![("stations", list(&names)), ("size", size(largest))],
         more: Vec::new(),
@@ -390,18 +522,22 @@ fn nodule_phrases(nodules: &[Nodule]) -> Phrases {
         ]
     };
     let mut all = nodules.first().map(slots).unwrap_or_default();
-    all.push(("count", match nodules.len() {
-        2 => "two",
-        3 => "three",
-        _ => "multiple",
-    }.into()));
+    all.push((
+        "count",
+        match nodules.len() {
+            2 => "two",
+            3 => "three",
+            _ => "multiple",
+        }
+        .into(),
+    ));
     let several = nodules.len() > 1;
     let further = nodules.iter().skip(1).take(2);
     Phrases {
         findings: if several {
             &[
                 "{count} pulmonary nodules are [seen|present|noted], the largest is a {kind} nodule of {size} in {lobe}",
-                "there are {count} nodules in the lungs, the largest of {size} ({kind}) in {lobe}",
+                "there are {count} nodules in the lungs, the largest a {kind} nodule of {size} in {lobe}",
                 "{count} lung nodules are [seen|observed]; the largest, a {kind} nodule in {lobe}, measures {size}",
             ]
         } else {
@@ -413,14 +549,21 @@ fn nodule_phrases(nodules: &[Nodule]) -> Phrases {
             ]
         },
         impression: if several {
-            &["{count} [pulmonary|lung] nodules[, the largest {size}|]", "{count} nodules in the lungs, the largest in {lobe}"]
+            &[
+                "{count} [pulmonary|lung] nodules[, the largest {size}|]",
+                "{count} nodules in the lungs, the largest in {lobe}",
+            ]
         } else {
-            &["[pulmonary nodule|lung nodule|nodule] in {lobe}", "{size} {kind} nodule in {lobe}[, follow-up is advised|]"]
+            &[
+                "[pulmonary nodule|lung nodule|nodule] in {lobe}",
+                "{size} {kind} nodule in {lobe}[, follow-up is advised|]",
+            ]
         },
         slots: all,
         more: further
             .map(|nodule| {
-                let template = "[another|a further] {kind} nodule of {size} [lies|is seen] in {lobe}";
+                let template =
+                    "[another|a further] {kind} nodule of {size} [lies|is seen] in {lobe}";
                 (template, slots(nodule))
             })
             .collect(),
@@ -437,19 +580,35 @@ fn effusion_phrases(right_mm: Option<f32>, left_mm: Option<f32>) -> Phrases {
         "there is a {amount} pleural effusion on the {side}, up to {size} deep",
         "pleural effusion of {size} in depth is [seen|observed] on the {side}",
     ];
-    let words = |findings, impression, slots| Phrases { findings, impression, slots, more: Vec::new() };
+    let words = |findings, impression, slots| Phrases {
+        findings,
+        impression,
+        slots,
+        more: Vec::new(),
+    };
     match (right_mm, left_mm) {
         (Some(right), Some(left)) => words(
             both,
-            &["bilateral pleural effusion", "[pleural effusion on both sides|bilateral pleural effusions]"],
+            &[
+                "bilateral pleural effusion",
+                "[pleural effusion on both sides|bilateral pleural effusions]",
+            ],
             vec![("right", size(right)), ("left", size(left))],
         ),
         (right, left) => {
-            let side = if right.is_some() { Side::Right } else { Side::Left };
+            let side = if right.is_some() {
+                Side::Right
+            } else {
+                Side::Left
+            };
             let depth = right.or(left).unwrap_or_default();
             words(
                 one,
-                &["{side} pleural effusion", "{amount} {side} pleural effusion", "pleural effusion on the {side}"],
+                &[
+                    "{side} pleural effusion",
+                    "{amount} {side} pleural effusion",
+                    "pleural effusion on the {side}",
+                ],
                 vec![
                     ("side", side.word().into()),
                     ("size", size(depth)),
@@ -470,78 +629,153 @@ pub(super) struct Normal {
 
 /// What is normal before, among and after the findings; see [`super::TOPICS`].
 pub(super) const NORMAL: [Normal; 18] = [
-    Normal { labels: &[], chance: 0.85, templates: &[
-        "the trachea and both main bronchi are [open|patent]",
-        "[central airways are|the central airways are] [patent|open]",
-        "trachea and main bronchi are of normal calibre [and patent|]",
-    ] },
-    Normal { labels: &[2], chance: 0.8, templates: &[
-        "heart size is [normal|within normal limits]",
-        "the heart is [normal in size|of normal size]",
-        "heart [contours and size are|size and contours are] normal",
-    ] },
-    Normal { labels: &[3], chance: 0.7, templates: &[
-        "no pericardial effusion [is seen|was detected|]",
-        "there is no pericardial effusion",
-        "pericardial effusion [is|was] not [seen|observed]",
-    ] },
-    Normal { labels: &[1], chance: 0.5, templates: &[
-        "the thoracic aorta is of normal calibre",
-        "[calibre of the great vessels is|the great vessels are] normal",
-        "no aneurysm of the aorta is seen",
-    ] },
-    Normal { labels: &[4], chance: 0.25, templates: &[
-        "no coronary artery calcification is [seen|noted]",
-        "the coronary arteries show no calcification",
-    ] },
-    Normal { labels: &[5], chance: 0.5, templates: &[
-        "the oesophagus is [unremarkable|normal]",
-        "no hiatal hernia is [seen|present]",
-        "the course and calibre of the oesophagus are normal",
-    ] },
-    Normal { labels: &[6], chance: 0.85, templates: &[
-        "no [enlarged|pathologically enlarged] lymph node is [seen|detected] in the mediastinum, hila or axillae",
-        "there is no [mediastinal or hilar|mediastinal, hilar or axillary] lymphadenopathy",
-        "mediastinal and hilar lymphadenopathy was not [seen|detected|observed]",
-    ] },
-    Normal { labels: &[7, 8, 9, 10, 11, 13, 14, 15, 16, 17], chance: 1.0, templates: &[
-        "both lungs are well aerated [|and clear]",
-        "aeration of both lungs is normal",
-        "the lung parenchyma [is|appears] normal on both sides",
-    ] },
-    Normal { labels: &[9], chance: 0.6, templates: &[
-        "no [suspicious |]nodule or mass is [seen|detected] in the lungs",
-        "there is no pulmonary nodule [or mass|]",
-        "no [nodular|mass] lesion is [seen|found] in either lung",
-    ] },
-    Normal { labels: &[10, 15], chance: 0.6, templates: &[
-        "no consolidation or ground-glass opacity is [seen|detected]",
-        "there is no [pneumonic infiltration|active infiltration] in either lung",
-        "consolidation was not [seen|detected] in either lung",
-    ] },
-    Normal { labels: &[7], chance: 0.12, templates: &["no emphysema is [seen|noted]"] },
-    Normal { labels: &[16], chance: 0.12, templates: &["no bronchiectasis is [seen|noted]", "the bronchi are not dilated"] },
-    Normal { labels: &[17], chance: 0.10, templates: &["no interlobular septal thickening is [seen|noted]"] },
-    Normal { labels: &[12], chance: 0.85, templates: &[
-        "no pleural effusion [or thickening |]is [seen|detected]",
-        "there is no pleural effusion [on either side|or pneumothorax]",
-        "the pleural spaces are [free|clear]",
-    ] },
-    Normal { labels: &[0], chance: 0.0, templates: &[] },
-    Normal { labels: &[], chance: 0.7, templates: &[
-        "the upper abdominal organs included in the scan are [unremarkable|normal]",
-        "[liver and spleen, as far as shown, are|the partly shown liver and spleen are] [unremarkable|normal]",
-        "no abnormality is seen in the upper abdomen",
-    ] },
-    Normal { labels: &[], chance: 0.7, templates: &[
-        "no [lytic or destructive|destructive] lesion is seen in the bones",
-        "the bones [shown |]are [unremarkable|intact]",
-        "vertebral body heights are preserved",
-    ] },
-    Normal { labels: &[], chance: 0.2, templates: &[
-        "the soft tissues of the chest wall are [unremarkable|normal]",
-        "no abnormality of the chest wall is seen",
-    ] },
+    Normal {
+        labels: &[],
+        chance: 0.85,
+        templates: &[
+            "the trachea and both main bronchi are [open|patent]",
+            "[central airways are|the central airways are] [patent|open]",
+            "trachea and main bronchi are of normal calibre [and patent|]",
+        ],
+    },
+    Normal {
+        labels: &[2],
+        chance: 0.8,
+        templates: &[
+            "heart size is [normal|within normal limits]",
+            "the heart is [normal in size|of normal size]",
+            "heart [contours and size are|size and contours are] normal",
+        ],
+    },
+    Normal {
+        labels: &[3],
+        chance: 0.7,
+        templates: &[
+            "no pericardial effusion [is seen|was detected|]",
+            "there is no pericardial effusion",
+            "pericardial effusion [is|was] not [seen|observed]",
+        ],
+    },
+    Normal {
+        labels: &[1],
+        chance: 0.5,
+        templates: &[
+            "the thoracic aorta is of normal calibre",
+            "[calibre of the great vessels is|the great vessels are] normal",
+            "no aneurysm of the aorta is seen",
+        ],
+    },
+    Normal {
+        labels: &[4],
+        chance: 0.25,
+        templates: &[
+            "no coronary artery calcification is [seen|noted]",
+            "the coronary arteries show no calcification",
+        ],
+    },
+    Normal {
+        labels: &[5],
+        chance: 0.5,
+        templates: &[
+            "the oesophagus is [unremarkable|normal]",
+            "no hiatal hernia is [seen|present]",
+            "the course and calibre of the oesophagus are normal",
+        ],
+    },
+    Normal {
+        labels: &[6],
+        chance: 0.85,
+        templates: &[
+            "no [enlarged|pathologically enlarged] lymph node is [seen|detected] in the mediastinum, hila or axillae",
+            "there is no [mediastinal or hilar|mediastinal, hilar or axillary] lymphadenopathy",
+            "mediastinal and hilar lymphadenopathy was not [seen|detected|observed]",
+        ],
+    },
+    Normal {
+        labels: &[7, 8, 9, 10, 11, 13, 14, 15, 16, 17],
+        chance: 1.0,
+        templates: &[
+            "both lungs are well aerated [|and clear]",
+            "aeration of both lungs is normal",
+            "the lung parenchyma [is|appears] normal on both sides",
+        ],
+    },
+    Normal {
+        labels: &[9],
+        chance: 0.6,
+        templates: &[
+            "no [suspicious |]nodule or mass is [seen|detected] in the lungs",
+            "there is no pulmonary nodule [or mass|]",
+            "no [nodular|mass] lesion is [seen|found] in either lung",
+        ],
+    },
+    Normal {
+        labels: &[10, 15],
+        chance: 0.6,
+        templates: &[
+            "no consolidation or ground-glass opacity is [seen|detected]",
+            "there is no [pneumonic infiltration|active infiltration] in either lung",
+            "consolidation was not [seen|detected] in either lung",
+        ],
+    },
+    Normal {
+        labels: &[7],
+        chance: 0.12,
+        templates: &["no emphysema is [seen|noted]"],
+    },
+    Normal {
+        labels: &[16],
+        chance: 0.12,
+        templates: &[
+            "no bronchiectasis is [seen|noted]",
+            "the bronchi are of normal calibre",
+        ],
+    },
+    Normal {
+        labels: &[17],
+        chance: 0.10,
+        templates: &["no interlobular septal thickening is [seen|noted]"],
+    },
+    Normal {
+        labels: &[12],
+        chance: 0.85,
+        templates: &[
+            "no pleural effusion [or thickening |]is [seen|detected]",
+            "there is no pleural effusion [on either side|or pneumothorax]",
+            "the pleural spaces are [free|clear]",
+        ],
+    },
+    Normal {
+        labels: &[0],
+        chance: 0.0,
+        templates: &[],
+    },
+    Normal {
+        labels: &[],
+        chance: 0.7,
+        templates: &[
+            "the upper abdominal organs included in the scan are [unremarkable|normal]",
+            "[liver and spleen, as far as shown, are|the partly shown liver and spleen are] [unremarkable|normal]",
+            "no abnormality is seen in the upper abdomen",
+        ],
+    },
+    Normal {
+        labels: &[],
+        chance: 0.7,
+        templates: &[
+            "no [lytic or destructive|destructive] lesion is seen in the bones",
+            "the bones [shown |]are [unremarkable|intact]",
+            "vertebral body heights are preserved",
+        ],
+    },
+    Normal {
+        labels: &[],
+        chance: 0.2,
+        templates: &[
+            "the soft tissues of the chest wall are [unremarkable|normal]",
+            "no abnormality of the chest wall is seen",
+        ],
+    },
 ];
 
 /// The impression when nothing is abnormal.

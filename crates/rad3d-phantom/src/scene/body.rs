@@ -95,11 +95,15 @@ struct Oval {
 impl Oval {
     /// Distance to the outline, good near it, negative inside.
     fn distance(self, x: f32, y: f32) -> f32 {
-        let (p, q) = (x.abs() / self.half_width, (y - self.center_y).abs() / self.half_depth);
+        let (p, q) = (
+            x.abs() / self.half_width,
+            (y - self.center_y).abs() / self.half_depth,
+        );
         // The power 2.5 by square roots, which are far cheaper than powf.
         let (p15, q15) = (p * p.sqrt(), q * q.sqrt());
         let value = p15 * p + q15 * q - 1.0;
-        let slope = 2.5 * ((p15 / self.half_width).powi(2) + (q15 / self.half_depth).powi(2)).sqrt();
+        let slope =
+            2.5 * ((p15 / self.half_width).powi(2) + (q15 / self.half_depth).powi(2)).sqrt();
         value / slope.max(0.006)
     }
 }
@@ -132,8 +136,9 @@ impl Body {
                 }
                 Finding::HiatalHernia { diameter_mm } => {
                     let radius = diameter_mm / 2.0 / facts.stature;
-                    let center = [6.0, 42.0 - 0.15 * radius, -72.0];
-                    let radii = [radius, 0.85 * radius, radius * 1.1];
+                    // In front of spine and aorta, and into the back of the heart if it is large.
+                    let center = [2.0, 42.0 - 0.75 * radius, -66.0];
+                    let radii = [radius, 0.75 * radius, 0.9 * radius];
                     hernia = Some(Ellipsoid::upright(center, radii));
                 }
                 Finding::PleuralEffusion { right_mm, left_mm } => {
@@ -143,7 +148,11 @@ impl Body {
             }
         }
         // Spine and sternum leave a large heart less room than the lungs do.
-        let radii = [64.0 * heart_size, 44.0 * heart_size.powf(0.6), 47.0 * heart_size];
+        let radii = [
+            64.0 * heart_size,
+            44.0 * heart_size.powf(0.6),
+            47.0 * heart_size,
+        ];
         let center = [14.0 + 14.0 * (heart_size - 1.0), -29.0, -46.0];
         let heart = Ellipsoid::along(center, radii, HEART_AXIS);
         let breasts = (facts.sex == Sex::Female).then(|| {
@@ -235,11 +244,18 @@ impl Body {
     pub(crate) fn site(&self, level: &Level, x: f32, y: f32) -> Site {
         let z = level.z;
         // Outside the cavity no lung is near enough to matter.
-        let site = |tissue| Site { tissue, depth: 0.0, lung: 50.0 };
+        let site = |tissue| Site {
+            tissue,
+            depth: 0.0,
+            lung: 50.0,
+        };
         let mut skin = level.skin.distance(x, y);
         let mut subcutis = level.subcutis.distance(x, y);
         if let Some(breasts) = &self.breasts {
-            let breast = breasts.iter().map(|b| b.distance([x, y, z])).fold(f32::MAX, f32::min);
+            let breast = breasts
+                .iter()
+                .map(|b| b.distance([x, y, z]))
+                .fold(f32::MAX, f32::min);
             skin = skin.min(breast);
             subcutis = subcutis.min(breast + 2.0);
         }
@@ -265,7 +281,9 @@ impl Body {
         // The dome is steep at the wall: height above it is not distance from it.
         let above = above * 0.75;
         let beside = x.abs() - Self::mediastinum(y, z);
-        let mut free = above.min(beside).min(self.pericardium.distance([x, y, z]) - 1.5);
+        let mut free = above
+            .min(beside)
+            .min(self.pericardium.distance([x, y, z]) - 1.5);
         if let Some(hernia) = &self.hernia {
             free = free.min(hernia.distance([x, y, z]) - 1.0);
         }
@@ -273,7 +291,11 @@ impl Body {
         let fluid = self.effusion[side] * smoothstep(-45.0, 70.0, y) * smoothstep(75.0, -50.0, z);
         let in_fluid = fluid - depth;
         let lung = (-free).max(-depth).max(in_fluid);
-        let site = |tissue| Site { tissue, depth, lung };
+        let site = |tissue| Site {
+            tissue,
+            depth,
+            lung,
+        };
         if lung < 0.0 {
             return site(Tissue::Lung);
         }

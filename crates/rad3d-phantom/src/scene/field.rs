@@ -22,13 +22,22 @@ pub(crate) enum Pattern {
     /// Clouds: centres, radii, and how ragged their edges are as a share of the radius.
     Clouds { balls: Vec<(Mm3, f32)>, ragged: f32 },
     /// Round holes, one a cell, in a share of cells; down to a depth below the chest wall.
-    Holes { cell_mm: f32, share: f32, radius: f32, depth_mm: f32 },
+    Holes {
+        cell_mm: f32,
+        share: f32,
+        radius: f32,
+        depth_mm: f32,
+    },
     /// A layer on the dependent chest wall.
     Dependent { thickness_mm: f32 },
     /// The places where slow noise is high (`true`) or low.
     Patches { high: bool },
     /// Walls between the cells of a foam, thinning out away from the chest wall.
-    Net { cell_mm: f32, wall_mm: f32, depth_mm: f32 },
+    Net {
+        cell_mm: f32,
+        wall_mm: f32,
+        depth_mm: f32,
+    },
 }
 
 impl Field {
@@ -49,7 +58,12 @@ impl Field {
                 let edge = nearest - 1.0 + ragged * self.noise.fractal(at, 16.0);
                 smoothstep(0.12, -0.12, edge)
             }
-            Pattern::Holes { cell_mm, share, radius, depth_mm } => {
+            Pattern::Holes {
+                cell_mm,
+                share,
+                radius,
+                depth_mm,
+            } => {
                 if depth > *depth_mm {
                     return 0.0;
                 }
@@ -71,7 +85,11 @@ impl Field {
                 let value = if *high { value } else { -value };
                 smoothstep(-0.02, 0.06, value)
             }
-            Pattern::Net { cell_mm, wall_mm, depth_mm } => {
+            Pattern::Net {
+                cell_mm,
+                wall_mm,
+                depth_mm,
+            } => {
                 let fade = smoothstep(*depth_mm, depth_mm * 0.7, depth);
                 if fade == 0.0 {
                     return 0.0;

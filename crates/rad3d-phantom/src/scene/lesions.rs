@@ -29,8 +29,6 @@ pub(super) struct Lesions<'a> {
     wide_bronchi: Vec<Lobe>,
     thick_bronchi: Vec<Lobe>,
     pub(super) fields: Vec<Field>,
-    /// Drawn before heart and vessels.
-    pub(super) in_mediastinum: Vec<Shape>,
     /// Drawn after the lungs' vessels.
     pub(super) in_lung: Vec<Shape>,
     /// Drawn last.
@@ -47,7 +45,6 @@ impl<'a> Lesions<'a> {
             wide_bronchi: Vec::new(),
             thick_bronchi: Vec::new(),
             fields: Vec::new(),
-            in_mediastinum: Vec::new(),
             in_lung: Vec::new(),
             on_top: Vec::new(),
             markers: Vec::new(),
@@ -63,8 +60,10 @@ impl<'a> Lesions<'a> {
         match finding {
             Finding::MedicalMaterial(device) => self.device(*device),
             Finding::ArterialCalcification { severity, parts } => {
-                let courses: Vec<Vec<(Mm3, f32)>> =
-                    parts.iter().map(|part| organs::aorta(*part).to_vec()).collect();
+                let courses: Vec<Vec<(Mm3, f32)>> = parts
+                    .iter()
+                    .map(|part| organs::aorta(*part).to_vec())
+                    .collect();
                 let count = [4, 9, 18][severity.degree() - 1];
                 self.plaques(label, &courses, count, [2.2, 4.2], random);
             }
@@ -94,7 +93,9 @@ impl<'a> Lesions<'a> {
             }
             Finding::HiatalHernia { .. } => {
                 if let Some(hernia) = self.body.hernia {
-                    self.mark(label, hernia.surface([-0.4, 0.55, 0.0]), 3.0);
+                    // Beside the bubble, on both sides.
+                    self.mark(label, hernia.surface([-0.85, 0.1, 0.0]), 2.0);
+                    self.mark(label, hernia.surface([0.85, 0.1, 0.0]), 2.0);
                 }
             }
             Finding::Lymphadenopathy(nodes) => {
@@ -102,7 +103,11 @@ impl<'a> Lesions<'a> {
                     self.node(label, node.station, node.short_axis_mm * self.mm, random);
                 }
             }
-            Finding::Emphysema { severity, kind, lobes } => {
+            Finding::Emphysema {
+                severity,
+                kind,
+                lobes,
+            } => {
                 let degree = severity.degree() - 1;
                 let pattern = match kind {
                     EmphysemaKind::Centrilobular => Pattern::Holes {
@@ -120,7 +125,11 @@ impl<'a> Lesions<'a> {
                 };
                 self.field(label, pattern, -990.0, lobes, random);
             }
-            Finding::Atelectasis { severity, kind, lobes } => {
+            Finding::Atelectasis {
+                severity,
+                kind,
+                lobes,
+            } => {
                 self.atelectasis(label, *severity, *kind, lobes, random);
             }
             Finding::LungNodule(nodules) => {
@@ -137,7 +146,10 @@ impl<'a> Lesions<'a> {
             Finding::Consolidation { severity, lobes } => {
                 let size = [[13.0, 18.0], [20.0, 28.0], [32.0, 44.0]][severity.degree() - 1];
                 let balls = self.clouds(lobes, 1 + severity.degree() / 3, size, 8.0, random);
-                let pattern = Pattern::Clouds { balls, ragged: 0.35 };
+                let pattern = Pattern::Clouds {
+                    balls,
+                    ragged: 0.35,
+                };
                 self.field(label, pattern, 30.0, lobes, random);
             }
             Finding::FibroticSequela { kind, lobes } => {
@@ -155,9 +167,21 @@ impl<'a> Lesions<'a> {
             Finding::MosaicAttenuation(severity) => {
                 let degree = severity.degree() - 1;
                 let dark = [-895.0, -910.0, -925.0][degree];
-                self.field(label, Pattern::Patches { high: false }, dark, &Lobe::ALL, random);
+                self.field(
+                    label,
+                    Pattern::Patches { high: false },
+                    dark,
+                    &Lobe::ALL,
+                    random,
+                );
                 let light = [-740.0, -715.0, -690.0][degree];
-                self.field(label, Pattern::Patches { high: true }, light, &Lobe::ALL, random);
+                self.field(
+                    label,
+                    Pattern::Patches { high: true },
+                    light,
+                    &Lobe::ALL,
+                    random,
+                );
                 // One noise makes both: what is not dark is light.
                 if let [.., dark, light] = self.fields.as_mut_slice() {
                     dark.noise = light.noise;
@@ -178,7 +202,11 @@ impl<'a> Lesions<'a> {
     }
 
     fn mark(&mut self, label: usize, center: Mm3, radius: f32) {
-        self.markers.push(Marker { label, center_lps_mm: center, radius_mm: radius });
+        self.markers.push(Marker {
+            label,
+            center_lps_mm: center,
+            radius_mm: radius,
+        });
     }
 
     /// A place in a lobe, at least `margin` mm inside the lung if the lobe is as thick as that.
@@ -237,14 +265,22 @@ impl<'a> Lesions<'a> {
     ) {
         let purpose = format!("field {label}");
         let noise = SmoothNoise::new(self.seed, &purpose);
-        let field = Field { pattern, hu, lobes: lobes.to_vec(), noise };
+        let field = Field {
+            pattern,
+            hu,
+            lobes: lobes.to_vec(),
+            noise,
+        };
         let mut found = 0;
         for _ in 0..3000 {
             let lobe = lobes[random.below(lobes.len())];
             let at = match &field.pattern {
                 Pattern::Clouds { balls, .. } => {
                     let (center, radius) = balls[random.below(balls.len())];
-                    add(center, scale(random.direction(), 0.5 * radius * random.unit()))
+                    add(
+                        center,
+                        scale(random.direction(), 0.5 * radius * random.unit()),
+                    )
                 }
                 _ => self.place(lobe, 3.0, random),
             };
@@ -252,7 +288,9 @@ impl<'a> Lesions<'a> {
             let around = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
             let solid = full(at)
                 && (matches!(field.pattern, Pattern::Net { .. })
-                    || around.iter().all(|&step| full(add(at, step)) && full(sub(at, step))));
+                    || around
+                        .iter()
+                        .all(|&step| full(add(at, step)) && full(sub(at, step))));
             if solid && self.body.lung(at) < -2.5 {
                 self.mark(label, at, 1.0);
                 found += 1;
@@ -286,7 +324,8 @@ impl<'a> Lesions<'a> {
                 let length = random.between(size[0], size[1]);
                 let radii = [(0.5 * length).max(1.5), length, 1.2 * length];
                 let plaque = Ellipsoid::along(at, radii, outward);
-                self.on_top.push(Shape::new(Solid::Ellipsoid(plaque), CALCIUM).bumpy(0.3));
+                self.on_top
+                    .push(Shape::new(Solid::Ellipsoid(plaque), CALCIUM).bumpy(0.3));
                 self.mark(label, at, 0.8);
             }
         }
@@ -305,9 +344,21 @@ impl<'a> Lesions<'a> {
         };
         let spots = 1 + random.below(3);
         for spot in 0..spots {
-            let size = r * if spot == 0 { 1.0 } else { random.between(0.6, 0.9) };
-            let drift = if spot == 0 { [0.0; 3] } else { scale(random.direction(), 1.6 * r) };
-            let node = Ellipsoid::along(add(center, drift), [1.35 * size, size, size], random.direction());
+            let size = r * if spot == 0 {
+                1.0
+            } else {
+                random.between(0.6, 0.9)
+            };
+            let drift = if spot == 0 {
+                [0.0; 3]
+            } else {
+                scale(random.direction(), 1.6 * r)
+            };
+            let node = Ellipsoid::along(
+                add(center, drift),
+                [1.35 * size, size, size],
+                random.direction(),
+            );
             // Hilar nodes bulge into the lung, the others lie in fat under vessels.
             let shape = Shape::new(Solid::Ellipsoid(node), 48.0);
             self.on_top.push(shape);
@@ -323,8 +374,16 @@ impl<'a> Lesions<'a> {
             NoduleKind::GroundGlass => -560.0,
             NoduleKind::Calcified => 620.0,
         };
-        let bumps = if nodule.kind == NoduleKind::Calcified { 0.0 } else { 0.12 * radius };
-        self.in_lung.push(Shape::new(Solid::ball(at, radius), hu).bumpy(bumps).in_lung());
+        let bumps = if nodule.kind == NoduleKind::Calcified {
+            0.0
+        } else {
+            0.12 * radius
+        };
+        self.in_lung.push(
+            Shape::new(Solid::ball(at, radius), hu)
+                .bumpy(bumps)
+                .in_lung(),
+        );
         self.mark(label, at, 0.45 * radius);
     }
 
@@ -341,16 +400,29 @@ impl<'a> Lesions<'a> {
                 let fluid = lobes.iter().any(|lobe| self.body.fluid(lobe.side()) > 0.0);
                 let thickness = [9.0, 16.0, 26.0][severity.degree() - 1];
                 // Collapsed lung lies on the fluid, not on the wall.
-                let under = lobes.iter().map(|lobe| self.body.fluid(lobe.side())).fold(0.0, f32::max);
+                let under = lobes
+                    .iter()
+                    .map(|lobe| self.body.fluid(lobe.side()))
+                    .fold(0.0, f32::max);
                 let thickness_mm = if fluid { thickness + under } else { thickness };
-                self.field(label, Pattern::Dependent { thickness_mm }, 32.0, lobes, random);
+                self.field(
+                    label,
+                    Pattern::Dependent { thickness_mm },
+                    32.0,
+                    lobes,
+                    random,
+                );
             }
             AtelectasisKind::Linear => {
                 for &lobe in lobes {
                     for _ in 0..severity.degree() + 1 {
                         let at = self.place(lobe, 7.0, random);
                         let at = [at[0], at[1], at[2].min(-20.0)];
-                        let at = if self.body.lung(at) < -4.0 { at } else { self.place(lobe, 7.0, random) };
+                        let at = if self.body.lung(at) < -4.0 {
+                            at
+                        } else {
+                            self.place(lobe, 7.0, random)
+                        };
                         let radii = [
                             random.between(1.6, 2.4),
                             random.between(16.0, 26.0),
@@ -374,7 +446,8 @@ impl<'a> Lesions<'a> {
                 for _ in 0..3 {
                     let from = self.place(lobe, 4.0, random);
                     // Outwards to the pleura.
-                    let outward = unit([from[0] - 45.0 * lobe.side().sign(), from[1], 0.3 * from[2]]);
+                    let outward =
+                        unit([from[0] - 45.0 * lobe.side().sign(), from[1], 0.3 * from[2]]);
                     let mut to = from;
                     for _ in 0..70 {
                         if self.body.lung(to) > 0.0 {
@@ -384,8 +457,13 @@ impl<'a> Lesions<'a> {
                     }
                     let inner = add(from, scale(outward, -12.0));
                     let radii = [1.2, 2.6];
-                    let band = Solid::Stick { from: inner, to, radii };
-                    self.in_lung.push(Shape::new(band, -10.0).in_lung().bumpy(0.5));
+                    let band = Solid::Stick {
+                        from: inner,
+                        to,
+                        radii,
+                    };
+                    self.in_lung
+                        .push(Shape::new(band, -10.0).in_lung().bumpy(0.5));
                     self.mark(label, add(inner, scale(sub(to, inner), 0.5)), 0.8);
                 }
             }
@@ -404,9 +482,17 @@ impl<'a> Lesions<'a> {
                             break;
                         }
                     }
-                    let radii = [random.between(2.5, 4.0), random.between(5.0, 10.0), random.between(2.5, 5.0)];
+                    let radii = [
+                        random.between(2.5, 4.0),
+                        random.between(5.0, 10.0),
+                        random.between(2.5, 5.0),
+                    ];
                     let scar = Ellipsoid::along(at, radii, random.direction());
-                    self.in_lung.push(Shape::new(Solid::Ellipsoid(scar), 15.0).in_lung().bumpy(1.0));
+                    self.in_lung.push(
+                        Shape::new(Solid::Ellipsoid(scar), 15.0)
+                            .in_lung()
+                            .bumpy(1.0),
+                    );
                     self.mark(label, at, 0.8);
                 }
             }
@@ -450,7 +536,8 @@ impl<'a> Lesions<'a> {
     fn device(&mut self, device: Device) {
         let mut wire = |places: &[Mm3], radius: f32| {
             for ends in places.windows(2) {
-                self.on_top.push(Shape::new(Solid::stick(ends[0], ends[1], radius), METAL));
+                self.on_top
+                    .push(Shape::new(Solid::stick(ends[0], ends[1], radius), METAL));
             }
         };
         let marked = match device {
@@ -469,13 +556,19 @@ impl<'a> Lesions<'a> {
                 } else {
                     way.push([-14.0, -34.0, -34.0]);
                     // The right ventricle's tip.
-                    way.push(self.body.heart.grown(-9.0).surface(unit([0.75, -0.5, -0.35])));
+                    way.push(
+                        self.body
+                            .heart
+                            .grown(-9.0)
+                            .surface(unit([0.75, -0.5, -0.35])),
+                    );
                     [24.0, 5.5, 20.0]
                 };
                 let case = Ellipsoid::upright(pocket, radii);
                 self.on_top.push(Shape::new(Solid::Ellipsoid(case), METAL));
                 for ends in way.windows(2) {
-                    self.on_top.push(Shape::new(Solid::stick(ends[0], ends[1], 1.4), METAL));
+                    self.on_top
+                        .push(Shape::new(Solid::stick(ends[0], ends[1], 1.4), METAL));
                 }
                 if let (Device::Pacemaker(_), Some(tip)) = (device, way.last()) {
                     self.on_top.push(Shape::new(Solid::ball(*tip, 2.4), METAL));

@@ -58,9 +58,9 @@ impl Scene {
         for finding in &facts.findings {
             lesions.add(finding);
         }
-        let mut shapes = organs::digestion(&body);
-        shapes.append(&mut lesions.in_mediastinum);
+        let mut shapes = organs::digestion();
         shapes.extend(organs::circulation(&body, blood));
+        shapes.extend(organs::hernia(&body));
         shapes.extend(organs::liver_veins(blood));
         let bronchi = Bronchi::of(facts);
         let (mut walls, mut lumina) = (Vec::new(), Vec::new());
@@ -68,7 +68,9 @@ impl Scene {
             let mut random = Random::new(facts.seed, side.word());
             let arteries = tree::grow(&body, side, tree::hilum(side), ARTERIES, &mut random);
             let veins = tree::grow(&body, side, tree::venous_hilum(side), VEINS, &mut random);
-            let vessels = arteries.iter().map(|branch| vessel(branch, blood.pulmonary));
+            let vessels = arteries
+                .iter()
+                .map(|branch| vessel(branch, blood.pulmonary));
             shapes.extend(vessels);
             shapes.extend(veins.iter().map(|branch| vessel(branch, blood.arterial)));
             for branch in &arteries {
@@ -130,7 +132,11 @@ struct Bronchi {
 
 impl Bronchi {
     fn of(facts: &FactSheet) -> Self {
-        let mut bronchi = Self { wide: Vec::new(), widening: 1.0, thick: Vec::new() };
+        let mut bronchi = Self {
+            wide: Vec::new(),
+            widening: 1.0,
+            thick: Vec::new(),
+        };
         for finding in &facts.findings {
             match finding {
                 Finding::Bronchiectasis { severity, lobes } => {

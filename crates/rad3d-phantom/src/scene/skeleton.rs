@@ -22,7 +22,11 @@ pub(crate) fn bones(body: &Body) -> Vec<Shape> {
     let front = body.wall(0.0, -std::f32::consts::FRAC_PI_2, 6.0)[1];
     for (shell, hu) in [(0.0, CORTEX - 200.0), (2.0, MARROW - 60.0)] {
         let radii = [18.0 - shell, 6.0 - shell];
-        let drum = |z, half_height| Solid::Drum { center: [0.0, front, z], radii, half_height };
+        let drum = |z, half_height| Solid::Drum {
+            center: [0.0, front, z],
+            radii,
+            half_height,
+        };
         bones.push(Shape::new(drum(-8.0, 52.0 - shell), hu));
         bones.push(Shape::new(drum(64.0, 17.0 - shell), hu));
     }
@@ -38,7 +42,11 @@ fn spine() -> Vec<Shape> {
         Shape::new(Solid::stick(ends[0], ends[1], radius), hu)
     };
     // Discs lie between the bodies; what shows of this column is only there.
-    let disc = Solid::Drum { center: [0.0, body_y, -10.0], radii: [17.0, 14.5], half_height: 160.0 };
+    let disc = Solid::Drum {
+        center: [0.0, body_y, -10.0],
+        radii: [17.0, 14.5],
+        half_height: 160.0,
+    };
     shapes.push(Shape::new(disc, 85.0));
     for level in 0..14 {
         let z = -157.0 + LEVEL_MM * level as f32;
@@ -58,8 +66,18 @@ fn spine() -> Vec<Shape> {
         };
         shapes.push(Shape::new(spinous, CORTEX - 250.0));
         for side in [-1.0, 1.0] {
-            let (from, to) = ([12.0 * side, canal_y, z], [31.0 * side, canal_y + 7.0, z + 3.0]);
-            shapes.push(Shape::new(Solid::Stick { from, to, radii: [4.5, 4.0] }, CORTEX - 280.0));
+            let (from, to) = (
+                [12.0 * side, canal_y, z],
+                [31.0 * side, canal_y + 7.0, z + 3.0],
+            );
+            shapes.push(Shape::new(
+                Solid::Stick {
+                    from,
+                    to,
+                    radii: [4.5, 4.0],
+                },
+                CORTEX - 280.0,
+            ));
         }
     }
     shapes.push(column(8.5, 20.0));
@@ -104,7 +122,11 @@ fn ribs(body: &Body, side: f32, rib: usize) -> Vec<Shape> {
 }
 
 fn girdle(side: f32) -> Vec<Shape> {
-    let clavicle = [[20.0 * side, -72.0, 92.0], [70.0 * side, -62.0, 106.0], [142.0 * side, -20.0, 114.0]];
+    let clavicle = [
+        [20.0 * side, -72.0, 92.0],
+        [70.0 * side, -62.0, 106.0],
+        [142.0 * side, -20.0, 114.0],
+    ];
     let mut shapes = Vec::new();
     for (radius, hu) in [(6.0, CORTEX), (4.0, MARROW)] {
         for ends in clavicle.windows(2) {
@@ -132,5 +154,9 @@ pub(crate) fn table(x: f32, y: f32, back_y: f32) -> Option<f32> {
     if x.abs() > 205.0 || !(0.0..26.0).contains(&below) {
         return None;
     }
-    Some(if (2.5..23.5).contains(&below) { -930.0 } else { -260.0 })
+    Some(if (2.5..23.5).contains(&below) {
+        -930.0
+    } else {
+        -260.0
+    })
 }

@@ -55,7 +55,11 @@ pub(crate) fn grow(
     // Lungs fill a third of the box; the bound only matters if a body left no lung at all.
     for _ in 0..places * 40 {
         let x = side.sign() * random.between(12.0, 130.0);
-        let at = [x, random.between(-85.0, 95.0), random.between(-130.0, 104.0)];
+        let at = [
+            x,
+            random.between(-85.0, 95.0),
+            random.between(-130.0, 104.0),
+        ];
         if body.lung(at) < -2.5 {
             ends.push(at);
             if ends.len() == places {
@@ -69,7 +73,9 @@ pub(crate) fn grow(
 }
 
 fn split(from: Mm3, ends: &mut [Mm3], branches: &mut Vec<Branch>, random: &mut Random) {
-    let Some((first, _)) = ends.split_first() else { return };
+    let Some((first, _)) = ends.split_first() else {
+        return;
+    };
     let count = ends.len();
     let mut reach = |to: Mm3, supplies: usize, random: &mut Random| {
         // Two pieces with a bend look less like a drawing of a graph than one.
@@ -77,14 +83,22 @@ fn split(from: Mm3, ends: &mut [Mm3], branches: &mut Vec<Branch>, random: &mut R
         let size = 0.09 * super::solid::length(sub(to, from));
         let middle = add(scale(add(from, to), 0.5), scale(bend, size));
         for (from, to) in [(from, middle), (middle, to)] {
-            branches.push(Branch { from, to, supplies, lobe: lobe(to) });
+            branches.push(Branch {
+                from,
+                to,
+                supplies,
+                lobe: lobe(to),
+            });
         }
     };
     if count == 1 {
         reach(*first, 1, random);
         return;
     }
-    let center = scale(ends.iter().fold([0.0; 3], |sum, &end| add(sum, end)), 1.0 / count as f32);
+    let center = scale(
+        ends.iter().fold([0.0; 3], |sum, &end| add(sum, end)),
+        1.0 / count as f32,
+    );
     let part = random.between(0.34, 0.5);
     let to = add(from, scale(sub(center, from), part));
     reach(to, count, random);

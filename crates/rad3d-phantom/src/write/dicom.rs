@@ -39,7 +39,10 @@ pub(super) fn series(
 /// A UID made of the seed alone, under the root for UUIDs (2.25).
 fn uid(facts: &FactSheet, purpose: &str) -> String {
     let mut random = Random::new(facts.seed, purpose);
-    format!("2.25.{}", u128::from(random.bits()) << 64 | u128::from(random.bits()))
+    format!(
+        "2.25.{}",
+        u128::from(random.bits()) << 64 | u128::from(random.bits())
+    )
 }
 
 fn image(facts: &FactSheet, scanner: &Scanner, k: usize, slice: &[i16]) -> InMemDicomObject {
@@ -55,9 +58,21 @@ fn image(facts: &FactSheet, scanner: &Scanner, k: usize, slice: &[i16]) -> InMem
     let sex = if facts.sex == Sex::Female { "F" } else { "M" };
     let several = |values: &[String]| PrimitiveValue::Strs(values.iter().cloned().collect());
     for (tag, vr, text) in [
-        (tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192".to_owned()),
-        (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE.to_owned()),
-        (tags::SOP_INSTANCE_UID, VR::UI, uid(facts, &format!("slice {k}"))),
+        (
+            tags::SPECIFIC_CHARACTER_SET,
+            VR::CS,
+            "ISO_IR 192".to_owned(),
+        ),
+        (
+            tags::SOP_CLASS_UID,
+            VR::UI,
+            uids::CT_IMAGE_STORAGE.to_owned(),
+        ),
+        (
+            tags::SOP_INSTANCE_UID,
+            VR::UI,
+            uid(facts, &format!("slice {k}")),
+        ),
         // Who, when and where are empty: there is nobody, and the same seed gives the same bytes.
         (tags::STUDY_DATE, VR::DA, String::new()),
         (tags::STUDY_TIME, VR::TM, String::new()),
@@ -65,11 +80,27 @@ fn image(facts: &FactSheet, scanner: &Scanner, k: usize, slice: &[i16]) -> InMem
         (tags::MODALITY, VR::CS, "CT".to_owned()),
         (tags::MANUFACTURER, VR::LO, "rad3d".to_owned()),
         (tags::REFERRING_PHYSICIAN_NAME, VR::PN, String::new()),
-        (tags::STUDY_DESCRIPTION, VR::LO, "Synthetic chest CT, not a patient".to_owned()),
-        (tags::SERIES_DESCRIPTION, VR::LO, "Synthetic phantom, not a patient".to_owned()),
+        (
+            tags::STUDY_DESCRIPTION,
+            VR::LO,
+            "Synthetic chest CT, not a patient".to_owned(),
+        ),
+        (
+            tags::SERIES_DESCRIPTION,
+            VR::LO,
+            "Synthetic phantom, not a patient".to_owned(),
+        ),
         (tags::MANUFACTURER_MODEL_NAME, VR::LO, "phantom".to_owned()),
-        (tags::PATIENT_NAME, VR::PN, "PHANTOM^NOT A PATIENT".to_owned()),
-        (tags::PATIENT_ID, VR::LO, format!("RAD3D-PHANTOM-{}", facts.seed)),
+        (
+            tags::PATIENT_NAME,
+            VR::PN,
+            "PHANTOM^NOT A PATIENT".to_owned(),
+        ),
+        (
+            tags::PATIENT_ID,
+            VR::LO,
+            format!("RAD3D-PHANTOM-{}", facts.seed),
+        ),
         (tags::PATIENT_BIRTH_DATE, VR::DA, String::new()),
         (tags::PATIENT_SEX, VR::CS, sex.to_owned()),
         (tags::PATIENT_AGE, VR::AS, format!("{:03}Y", facts.age)),
@@ -86,18 +117,30 @@ fn image(facts: &FactSheet, scanner: &Scanner, k: usize, slice: &[i16]) -> InMem
         (tags::FRAME_OF_REFERENCE_UID, VR::UI, uid(facts, "frame")),
         (tags::POSITION_REFERENCE_INDICATOR, VR::LO, String::new()),
         (tags::SLICE_LOCATION, VR::DS, decimal(position)),
-        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".to_owned()),
+        (
+            tags::PHOTOMETRIC_INTERPRETATION,
+            VR::CS,
+            "MONOCHROME2".to_owned(),
+        ),
         (tags::WINDOW_CENTER, VR::DS, "-550".to_owned()),
         (tags::WINDOW_WIDTH, VR::DS, "1500".to_owned()),
         (tags::RESCALE_INTERCEPT, VR::DS, INTERCEPT.to_string()),
         (tags::RESCALE_SLOPE, VR::DS, "1".to_owned()),
         (tags::RESCALE_TYPE, VR::LO, "HU".to_owned()),
     ] {
-        let value = if text.is_empty() { PrimitiveValue::Empty } else { text.into() };
+        let value = if text.is_empty() {
+            PrimitiveValue::Empty
+        } else {
+            text.into()
+        };
         put(tag, vr, value);
     }
     for (tag, vr, values) in [
-        (tags::IMAGE_TYPE, VR::CS, ["ORIGINAL", "PRIMARY", "AXIAL"].map(String::from).to_vec()),
+        (
+            tags::IMAGE_TYPE,
+            VR::CS,
+            ["ORIGINAL", "PRIMARY", "AXIAL"].map(String::from).to_vec(),
+        ),
         (
             tags::IMAGE_POSITION_PATIENT,
             VR::DS,
@@ -123,9 +166,19 @@ fn image(facts: &FactSheet, scanner: &Scanner, k: usize, slice: &[i16]) -> InMem
         (tags::HIGH_BIT, 11),
         (tags::PIXEL_REPRESENTATION, 0),
     ] {
-        put(tag, VR::US, PrimitiveValue::from(u16::try_from(number).unwrap_or(u16::MAX)));
+        put(
+            tag,
+            VR::US,
+            PrimitiveValue::from(u16::try_from(number).unwrap_or(u16::MAX)),
+        );
     }
-    let stored = slice.iter().map(|&hu| (i32::from(hu) - INTERCEPT).clamp(0, 4095) as u16);
-    put(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(stored.collect()));
+    let stored = slice
+        .iter()
+        .map(|&hu| (i32::from(hu) - INTERCEPT).clamp(0, 4095) as u16);
+    put(
+        tags::PIXEL_DATA,
+        VR::OW,
+        PrimitiveValue::U16(stored.collect()),
+    );
     object
 }

@@ -95,13 +95,7 @@ impl Order {
         Ok(written)
     }
 
-    fn phantom(
-        &self,
-        out: &Path,
-        number: u32,
-        seed: u64,
-        tables: &mut Tables,
-    ) -> Result<Written> {
+    fn phantom(&self, out: &Path, number: u32, seed: u64, tables: &mut Tables) -> Result<Written> {
         let facts = FactSheet::sample(seed);
         let scanner = Scanner::sample(&facts);
         let scene = Scene::new(&facts);

@@ -38,11 +38,23 @@ impl Tables {
     pub(super) fn new(out: &Path, with_metadata: bool) -> Self {
         let header = |names: &[&str]| vec![names.iter().map(|&name| name.to_owned()).collect()];
         let labels = LabelSet::ct_rate();
-        let names: Vec<&str> = std::iter::once("VolumeName").chain(labels.names()).collect();
+        let names: Vec<&str> = std::iter::once("VolumeName")
+            .chain(labels.names())
+            .collect();
         let metadata = [
-            "VolumeName", "Manufacturer", "SeriesDescription", "ManufacturerModelName",
-            "PatientSex", "PatientAge", "Rows", "Columns", "NumberofSlices", "RescaleIntercept",
-            "RescaleSlope", "XYSpacing", "ZSpacing",
+            "VolumeName",
+            "Manufacturer",
+            "SeriesDescription",
+            "ManufacturerModelName",
+            "PatientSex",
+            "PatientAge",
+            "Rows",
+            "Columns",
+            "NumberofSlices",
+            "RescaleIntercept",
+            "RescaleSlope",
+            "XYSpacing",
+            "ZSpacing",
         ];
         Self {
             out: out.to_owned(),
@@ -56,15 +68,29 @@ impl Tables {
     /// Adds a phantom's rows.
     pub(super) fn add(&mut self, name: &str, scene: &Scene, scanner: &Scanner) -> Result<()> {
         let facts = scene.facts();
-        let Report { findings, impression } = facts.report();
-        self.reports.push(vec![name.to_owned(), findings, impression]);
+        let Report {
+            findings,
+            impression,
+        } = facts.report();
+        self.reports
+            .push(vec![name.to_owned(), findings, impression]);
         let labels = facts.labels();
-        let cells = labels.values().iter().map(|&value| u8::from(value).to_string());
-        self.labels.push(std::iter::once(name.to_owned()).chain(cells).collect());
+        let cells = labels
+            .values()
+            .iter()
+            .map(|&value| u8::from(value).to_string());
+        self.labels
+            .push(std::iter::once(name.to_owned()).chain(cells).collect());
         if let Some(metadata) = &mut self.metadata {
             metadata.push(metadata_row(name, facts, scanner));
         }
-        let line = FactsLine { name, notice: NOTICE, facts, scanner, markers: scene.markers() };
+        let line = FactsLine {
+            name,
+            notice: NOTICE,
+            facts,
+            scanner,
+            markers: scene.markers(),
+        };
         let written = serde_json::to_writer(&mut self.facts, &line);
         written.map_err(|error| PhantomError::unwritable(&self.out, error))?;
         self.facts.push(b'\n');
@@ -81,7 +107,10 @@ impl Tables {
             files.push("train_metadata.csv");
         }
         self.file("facts.jsonl", &self.facts)?;
-        let names: Vec<&str> = written.iter().map(|phantom| phantom.name.as_str()).collect();
+        let names: Vec<&str> = written
+            .iter()
+            .map(|phantom| phantom.name.as_str())
+            .collect();
         let manifest = json!({
             "notice": NOTICE,
             "patient": null,
@@ -124,7 +153,9 @@ fn metadata_row(name: &str, facts: &FactSheet, scanner: &Scanner) -> Vec<String>
 fn csv(out: &Path, rows: &[Vec<String>]) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row).map_err(|error| PhantomError::unwritable(out, error))?;
+        writer
+            .write_record(row)
+            .map_err(|error| PhantomError::unwritable(out, error))?;
     }
     let bytes = writer.into_inner();
     bytes.map_err(|error| PhantomError::unwritable(out, error.into_error()))

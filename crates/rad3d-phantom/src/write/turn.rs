@@ -27,7 +27,11 @@ pub(super) fn turned(
     let strides = [1, source[0], source[0] * source[1]];
     let mut out = Vec::with_capacity(voxels.len());
     let place = |to: usize, index: usize| {
-        let index = if reversed[to] { dims[to] - 1 - index } else { index };
+        let index = if reversed[to] {
+            dims[to] - 1 - index
+        } else {
+            index
+        };
         index * strides[axis[to]]
     };
     for k in 0..dims[2] {
@@ -53,14 +57,21 @@ mod tests {
             assert_eq!(there.orientation(), orientation);
             let dims = there.dims_ijk();
             for (index, &value) in turned.iter().enumerate() {
-                let at = [index % dims[0], index / dims[0] % dims[1], index / (dims[0] * dims[1])];
+                let at = [
+                    index % dims[0],
+                    index / dims[0] % dims[1],
+                    index / (dims[0] * dims[1]),
+                ];
                 let value = value as usize;
                 let from = [value % 4, value / 4 % 3, value / 12];
                 let (a, b) = (
                     there.position_lps_mm(at.map(|n| n as f64)),
                     grid.position_lps_mm(from.map(|n| n as f64)),
                 );
-                assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9), "{orientation:?}");
+                assert!(
+                    a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9),
+                    "{orientation:?}"
+                );
             }
         }
     }
