@@ -31,7 +31,7 @@ XY_MM, Z_MM = 0.7, 1.0
 
 
 def scan() -> numpy.ndarray:
-    """A torso with two lungs in HU, noise of 21 HU: int16, axes left, posterior, superior."""
+    """A torso with two lungs in HU, noise of 10 HU: int16, axes left, posterior, superior."""
     rng = numpy.random.default_rng(20240613)
     x = numpy.linspace(-1, 1, SHAPE[0], dtype=numpy.float32)[:, None, None]
     y = numpy.linspace(-1, 1, SHAPE[1], dtype=numpy.float32)[None, :, None]
@@ -41,7 +41,7 @@ def scan() -> numpy.ndarray:
     for side in (-0.42, 0.42):
         lung = ((x - side) / 0.32) ** 2 + (y / 0.45) ** 2 + (z / 0.95) ** 2 < 1
         volume[lung] = -820
-    volume += rng.normal(0, 21, SHAPE).astype(numpy.float32)
+    volume += rng.normal(0, 10, SHAPE).astype(numpy.float32)
     return numpy.clip(volume, -1024, 3071).round().astype(numpy.int16)
 
 

@@ -257,6 +257,24 @@ impl Window {
     }
 }
 
+/// A tap counted from the first column in use, half as large: 480 are read for every row.
+struct ColumnTap {
+    low: u32,
+    high: u32,
+    weight: f32,
+}
+
+impl ColumnTap {
+    fn new(tap: &Tap, first: usize) -> Self {
+        let from_first = |index: usize| (index - first) as u32;
+        Self {
+            low: from_first(tap.low),
+            high: from_first(tap.high),
+            weight: tap.weight,
+        }
+    }
+}
+
 /// Buffers of one thread, as large as one source slice.
 #[derive(Default)]
 struct Scratch {
@@ -302,15 +320,23 @@ impl SliceSampler<'_> {
             transpose(slice, fast.len(), transposed);
             (&*transposed, slow.len(), fast.start, slow.start)
         };
+        let columns: Vec<ColumnTap> = self
+            .column_taps
+            .iter()
+            .map(|tap| ColumnTap::new(tap, first_column))
+            .collect();
         row.resize(width, 0.0);
         for (target, tap) in rows.zip(&self.row_taps) {
             let line = |index: usize| &source[(index - first_row) * width..][..width];
             for ((value, low), high) in row.iter_mut().zip(line(tap.low)).zip(line(tap.high)) {
                 *value = blend(*low, *high, tap.weight);
             }
-            for (value, tap) in target.iter_mut().zip(&self.column_taps) {
-                let (low, high) = (row[tap.low - first_column], row[tap.high - first_column]);
-                *value = self.window.network_value(blend(low, high, tap.weight));
+            for (value, tap) in target.iter_mut().zip(&columns) {
+                *value = blend(row[tap.low as usize], row[tap.high as usize], tap.weight);
+            }
+            // A pass of its own, since gathering above keeps it from running on many at once.
+            for value in target {
+                *value = self.window.network_value(*value);
             }
         }
     }

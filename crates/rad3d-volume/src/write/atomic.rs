@@ -78,11 +78,19 @@ impl AtomicFile {
     /// # Errors
     /// [`Fault::Output`] when the disk is full or the name cannot be taken; nothing is left.
     pub fn commit(self) -> Result<()> {
+        let synced = self.temporary.as_file().sync_all();
+        synced.map_err(|e| unwritable(&self.path, e))?;
+        self.commit_unsynced()
+    }
+
+    /// As [`AtomicFile::commit`], but leaves it to the system when the bytes reach the disk: for
+    /// large outputs that the same command makes again. A program that dies leaves no half file;
+    /// a machine that loses power may.
+    ///
+    /// # Errors
+    /// [`Fault::Output`] when the name cannot be taken; nothing is left.
+    pub fn commit_unsynced(self) -> Result<()> {
         let Self { path, temporary } = self;
-        temporary
-            .as_file()
-            .sync_all()
-            .map_err(|e| unwritable(&path, e))?;
         temporary
             .persist(&path)
             .map_err(|e| unwritable(&path, e.error))?;

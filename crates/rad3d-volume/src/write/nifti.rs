@@ -21,7 +21,13 @@ const VOX_OFFSET: usize = 352;
 /// [`Fault::Output`] when the file cannot be written, or numbers disagree: another count of
 /// values than the grid has voxels, an axis of more than 32,767 voxels (NIfTI-1's limit).
 pub fn nifti(path: &Path, geometry: &Geometry, values: &[f32]) -> Result<()> {
-    write(path, geometry, values.len(), Datatype::F32, &little_endian(values))
+    write(
+        path,
+        geometry,
+        values.len(),
+        Datatype::F32,
+        &little_endian(values),
+    )
 }
 
 /// Writes whole Hounsfield units as 16-bit integers, half the size of [`nifti`] and as exact as a
@@ -30,7 +36,10 @@ pub fn nifti(path: &Path, geometry: &Geometry, values: &[f32]) -> Result<()> {
 /// # Errors
 /// Those of [`nifti`].
 pub fn nifti_i16(path: &Path, geometry: &Geometry, values: &[i16]) -> Result<()> {
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let bytes: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
     write(path, geometry, values.len(), Datatype::I16, &bytes)
 }
 
@@ -55,13 +64,20 @@ fn write(
     }
     let Some(header) = header(geometry, datatype) else {
         let what = format!("{:?} voxels are too many for NIfTI-1", geometry.dims_ijk());
-        return Err(refused(what, "write fewer voxels along the axis, or another format"));
+        return Err(refused(
+            what,
+            "write fewer voxels along the axis, or another format",
+        ));
     };
     let mut file = AtomicFile::create(path)?;
-    let written = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) {
+    let written = if path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("gz"))
+    {
         gzip::write(&mut file, &[&header, voxels])
     } else {
-        file.write_all(&header).and_then(|()| file.write_all(voxels))
+        file.write_all(&header)
+            .and_then(|()| file.write_all(voxels))
     };
     written.map_err(|e| file.fault(e))?;
     file.commit()

@@ -41,7 +41,10 @@ pub fn tensor(
             .and_then(|_| file.write_all(&little_endian(slice)));
         written.map_err(|error| file.fault(error))
     })?;
-    shared.into_inner().unwrap_or_else(PoisonError::into_inner).commit()
+    shared
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .commit_unsynced()
 }
 
 /// Length, then JSON padded with spaces so that the data starts at a multiple of 8.
@@ -62,6 +65,9 @@ fn little_endian(values: &[f32]) -> std::borrow::Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
         bytemuck::cast_slice(values).into()
     } else {
-        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+        values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
     }
 }

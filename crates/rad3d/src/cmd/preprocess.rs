@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rad3d_volume::{Input, Prepared, prepare, write};
+use rad3d_volume::{Input, PrepareOptions, Prepared, Recipe, VolumeError, prepare, write};
 use serde_json::json;
 
 use crate::exit::{Outcome, UsageError};
@@ -56,23 +56,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let recipe = args.scan.recipe()?;
     let options = args.scan.options()?;
-    let spinner = talk::spinner("reading");
+    let spinner = talk::spinner("making the tensor");
     let input = Input::open(&args.scan.input)?;
-    let (chosen, volume) = args.scan.read_from(&input)?;
-    spinner.set_message("resampling");
-    let prepared = prepare(volume, &recipe, &options)?;
-    match kind {
-        Kind::Safetensors => {
-            let provenance = provenance(&prepared, &input, chosen);
-            write::tensor(&args.out, &prepared.plan, &prepared.volume, &provenance)?;
-        }
-        Kind::Nifti => {
-            let values = prepared.plan.tensor(&prepared.volume);
-            write::nifti(&args.out, &prepared.plan.tensor_geometry, &values)?;
-        }
-    }
-    spinner.set_message("hashing the input");
-    report.inputs = hashes(&input, chosen)?;
+    let chosen = input.choose(args.scan.series.as_deref(), args.scan.force)?;
+    // Inflating keeps one core busy; hashing takes the other meanwhile.
+    let (prepared, hashed) = std::thread::scope(|scope| {
+        let hashing = scope.spawn(|| hashes(&input, chosen));
+        let prepared = make(args, kind, &input, chosen, &recipe, &options);
+        (prepared, hashing.join())
+    });
+    let prepared = prepared?;
+    report.inputs = hashed.map_err(|_| anyhow::anyhow!("the hashing thread panicked"))??;
     spinner.finish_and_clear();
     for warning in &prepared.warnings {
         talk::warn(warning);
@@ -110,6 +104,30 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         ));
     }
     Ok(Outcome::Done)
+}
+
+/// Reads the series, decides, and writes the output.
+fn make(
+    args: &Args,
+    kind: Kind,
+    input: &Input,
+    chosen: usize,
+    recipe: &Recipe,
+    options: &PrepareOptions,
+) -> Result<Prepared, VolumeError> {
+    let volume = input.read(chosen, args.scan.force)?;
+    let prepared = prepare(volume, recipe, options)?;
+    match kind {
+        Kind::Safetensors => {
+            let provenance = provenance(&prepared, input, chosen);
+            write::tensor(&args.out, &prepared.plan, &prepared.volume, &provenance)?;
+        }
+        Kind::Nifti => {
+            let values = prepared.plan.tensor(&prepared.volume);
+            write::nifti(&args.out, &prepared.plan.tensor_geometry, &values)?;
+        }
+    }
+    Ok(prepared)
 }
 
 fn kind_of(out: &Path) -> Result<Kind, UsageError> {
