@@ -359,7 +359,7 @@ impl<'a> Lesions<'a> {
                 [1.35 * size, size, size],
                 random.direction(),
             );
-            // Hilar nodes bulge into the lung, the others lie in fat under vessels.
+            // Drawn last: large nodes push vessels aside and bulge into the lung.
             let shape = Shape::new(Solid::Ellipsoid(node), 48.0);
             self.on_top.push(shape);
         }
