@@ -20,16 +20,16 @@ demo:
 ## Run every test. cargo-nextest is used where it is installed; cargo itself runs the same tests.
 test:
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		$(CARGO) nextest run --locked --workspace --features rad3d-nn/burn; \
+		$(CARGO) nextest run --locked --workspace; \
 	else \
-		$(CARGO) test --locked --workspace --features rad3d-nn/burn --lib --bins --tests; \
+		$(CARGO) test --locked --workspace --lib --bins --tests; \
 	fi
-	$(CARGO) test --locked --workspace --features rad3d-nn/burn --doc
+	$(CARGO) test --locked --workspace --doc
 
 ## Formatting and lints, warnings denied.
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets --features rad3d-nn/burn -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 fmt:
 	$(CARGO) fmt --all

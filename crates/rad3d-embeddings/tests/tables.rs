@@ -1,7 +1,5 @@
 //! Tables survive the disk, kills and merges.
 
-#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
-
 use std::fs;
 use std::io::Write;
 

@@ -7,6 +7,12 @@
 //! Arguments: the model, `exact`, `fine` or `fast`, sequences, prefix length, tokens to decode, and then
 //! maybe the number of threads.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks to the terminal"
+)]
+
 use std::hint::black_box;
 use std::num::NonZero;
 use std::process::ExitCode;

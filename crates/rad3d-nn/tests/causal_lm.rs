@@ -1,5 +1,7 @@
 //! Every decoder family against `transformers` (fixtures by tests/golden/causal_lm.py).
 
+#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
+
 use std::path::PathBuf;
 
 use rad3d_nn::causal_lm::{CausalLm, LmOptions, LogitsOf, Segment, SegmentInput};

@@ -1,5 +1,7 @@
 //! Greedy and beam search against `transformers` (fixtures by tests/golden/causal_lm.py).
 
+#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
+
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 

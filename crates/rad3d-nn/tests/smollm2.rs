@@ -1,6 +1,12 @@
 //! SmolLM2-135M-Instruct, kept at four bits, against `transformers` on its dequantised weights
 //! (fixture by tests/golden/smollm2.py).
 
+#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a skipped test says so, and figures are for reading"
+)]
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 

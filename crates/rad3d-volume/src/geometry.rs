@@ -72,7 +72,12 @@ impl Geometry {
         if determinant.abs() < MIN_DETERMINANT {
             return Err(GeometryFault::Singular(determinant));
         }
-        Ok(Self { dims_ijk, spacing_mm, directions_lps, origin_lps_mm })
+        Ok(Self {
+            dims_ijk,
+            spacing_mm,
+            directions_lps,
+            origin_lps_mm,
+        })
     }
 
     /// A grid from the columns of an affine (millimetres in LPS per voxel step) and its origin.
@@ -162,7 +167,12 @@ impl Geometry {
     /// # Errors
     /// When a spacing is unusable.
     pub fn with_spacing_mm(&self, spacing_mm: Vec3) -> Result<Self, GeometryFault> {
-        Self::new(self.dims_ijk, spacing_mm, self.directions_lps, self.origin_lps_mm)
+        Self::new(
+            self.dims_ijk,
+            spacing_mm,
+            self.directions_lps,
+            self.origin_lps_mm,
+        )
     }
 }
 
@@ -186,7 +196,11 @@ pub(crate) fn dot(a: Vec3, b: Vec3) -> f64 {
 }
 
 pub(crate) fn cross(a: Vec3, b: Vec3) -> Vec3 {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ]
 }
 
 pub(crate) fn norm(v: Vec3) -> f64 {
@@ -196,7 +210,11 @@ pub(crate) fn norm(v: Vec3) -> f64 {
 /// `v` at unit length; a zero vector stays zero, and makes the determinant zero.
 fn normalised(v: Vec3) -> Vec3 {
     let length = norm(v);
-    if length > 0.0 { v.map(|x| x / length) } else { v }
+    if length > 0.0 {
+        v.map(|x| x / length)
+    } else {
+        v
+    }
 }
 
 fn determinant([a, b, c]: [Vec3; 3]) -> f64 {

@@ -32,7 +32,10 @@ pub struct Rescale {
 
 impl Rescale {
     /// Leaves values as they are.
-    pub const IDENTITY: Rescale = Rescale { slope: 1.0, intercept: 0.0 };
+    pub const IDENTITY: Rescale = Rescale {
+        slope: 1.0,
+        intercept: 0.0,
+    };
 
     /// `slope * stored + intercept`.
     #[must_use]

@@ -90,7 +90,9 @@ pub struct Orientation([AxisCode; 3]);
 
 /// A text that names no orientation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no orientation: expected one letter of each pair L/R, P/A, S/I, as in LPS or RAS")]
+#[error(
+    "`{0}` is no orientation: expected one letter of each pair L/R, P/A, S/I, as in LPS or RAS"
+)]
 pub struct OrientationParseError(String);
 
 /// How to visit a volume's axes so that they point as another orientation says.
@@ -104,7 +106,10 @@ pub struct AxisMap {
 
 impl AxisMap {
     /// Every axis where it is.
-    pub const IDENTITY: AxisMap = AxisMap { source_axis: [0, 1, 2], flipped: [false; 3] };
+    pub const IDENTITY: AxisMap = AxisMap {
+        source_axis: [0, 1, 2],
+        flipped: [false; 3],
+    };
 }
 
 impl Orientation {
@@ -138,11 +143,19 @@ impl Orientation {
     #[must_use]
     pub fn nearest(directions_lps: [Vec3; 3]) -> Orientation {
         let alignment = |permutation: &[usize; 3]| -> f64 {
-            (0..3).map(|axis| directions_lps[axis][permutation[axis]].abs()).sum()
+            (0..3)
+                .map(|axis| directions_lps[axis][permutation[axis]].abs())
+                .sum()
         };
         let best = AXIS_PERMUTATIONS
             .into_iter()
-            .reduce(|best, next| if alignment(&next) > alignment(&best) { next } else { best })
+            .reduce(|best, next| {
+                if alignment(&next) > alignment(&best) {
+                    next
+                } else {
+                    best
+                }
+            })
             .unwrap_or([0, 1, 2]);
         Orientation(std::array::from_fn(|axis| {
             let patient_axis = best[axis];
@@ -181,12 +194,20 @@ impl Orientation {
     }
 }
 
-const AXIS_PERMUTATIONS: [[usize; 3]; 6] =
-    [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+const AXIS_PERMUTATIONS: [[usize; 3]; 6] = [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+];
 
 impl std::fmt::Display for Orientation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|code| write!(f, "{}", code.letter()))
+        self.0
+            .iter()
+            .try_for_each(|code| write!(f, "{}", code.letter()))
     }
 }
 
@@ -203,12 +224,18 @@ impl FromStr for Orientation {
         let fault = || OrientationParseError(text.to_owned());
         let mut codes = Vec::with_capacity(3);
         for letter in text.chars() {
-            let code = AxisCode::ALL.into_iter().find(|c| c.letter() == letter.to_ascii_uppercase());
+            let code = AxisCode::ALL
+                .into_iter()
+                .find(|c| c.letter() == letter.to_ascii_uppercase());
             codes.push(code.ok_or_else(fault)?);
         }
         let codes: [AxisCode; 3] = codes.try_into().map_err(|_| fault())?;
         let mut used = codes.map(AxisCode::patient_axis);
         used.sort_unstable();
-        if used == [0, 1, 2] { Ok(Self(codes)) } else { Err(fault()) }
+        if used == [0, 1, 2] {
+            Ok(Self(codes))
+        } else {
+            Err(fault())
+        }
     }
 }

@@ -72,7 +72,11 @@ impl Turned {
             let mut lps = [0; 3];
             for (code, index) in codes.into_iter().zip(index) {
                 let axis = code.patient_axis();
-                lps[axis] = if code.is_positive() { index } else { DIMS[axis] - 1 - index };
+                lps[axis] = if code.is_positive() {
+                    index
+                } else {
+                    DIMS[axis] - 1 - index
+                };
             }
             value_at(lps)
         };
@@ -81,11 +85,20 @@ impl Turned {
             .flat_map(|k| (0..nj).flat_map(move |j| (0..ni).map(move |i| [i, j, k])))
             .map(place)
             .collect();
-        Self { orientation, dims, spacing_mm, origin_lps_mm, values }
+        Self {
+            orientation,
+            dims,
+            spacing_mm,
+            origin_lps_mm,
+            values,
+        }
     }
 
     fn bytes(&self) -> Vec<u8> {
-        self.values.iter().flat_map(|value| value.to_le_bytes()).collect()
+        self.values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
     }
 
     fn volume(&self) -> Volume {
@@ -106,7 +119,10 @@ impl Turned {
 
     fn write_nifti(&self, folder: &Folder) -> PathBuf {
         let [i, j, k] = self.dims.map(|n| n as i64);
-        let nifti = Nifti { dim: [3, i, j, k, 1, 1, 1, 1], ..Nifti::default() };
+        let nifti = Nifti {
+            dim: [3, i, j, k, 1, 1, 1, 1],
+            ..Nifti::default()
+        };
         let nifti = nifti.placed(self.orientation, self.spacing_mm, self.origin_lps_mm);
         folder.put("scan.nii", &nifti.file(&self.bytes()))
     }
@@ -124,7 +140,10 @@ impl Turned {
             spaced(self.spacing_mm),
             spaced(self.dims),
         );
-        folder.put("scan.mha", &attached(header.into_bytes(), b"", &self.bytes()))
+        folder.put(
+            "scan.mha",
+            &attached(header.into_bytes(), b"", &self.bytes()),
+        )
     }
 
     fn write_nrrd(&self, folder: &Folder) -> PathBuf {
@@ -142,7 +161,10 @@ impl Turned {
             spaced(self.dims),
             columns.join(" "),
         );
-        folder.put("scan.nrrd", &attached(header.into_bytes(), b"", &self.bytes()))
+        folder.put(
+            "scan.nrrd",
+            &attached(header.into_bytes(), b"", &self.bytes()),
+        )
     }
 
     fn write_dicom(&self, folder: &Folder) -> PathBuf {
@@ -163,11 +185,23 @@ impl Turned {
             text(tags::SOP_INSTANCE_UID, VR::UI, &format!("1.2.3.{}", k + 1));
             text(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3");
             text(tags::MODALITY, VR::CS, "CT");
-            text(tags::IMAGE_POSITION_PATIENT, VR::DS, &backslashed(&position));
+            text(
+                tags::IMAGE_POSITION_PATIENT,
+                VR::DS,
+                &backslashed(&position),
+            );
             let row_and_column = [di, dj].concat();
-            text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &backslashed(&row_and_column));
+            text(
+                tags::IMAGE_ORIENTATION_PATIENT,
+                VR::DS,
+                &backslashed(&row_and_column),
+            );
             let between_rows_then_columns = [self.spacing_mm[1], self.spacing_mm[0]];
-            text(tags::PIXEL_SPACING, VR::DS, &backslashed(&between_rows_then_columns));
+            text(
+                tags::PIXEL_SPACING,
+                VR::DS,
+                &backslashed(&between_rows_then_columns),
+            );
             text(tags::RESCALE_SLOPE, VR::DS, "1");
             text(tags::RESCALE_INTERCEPT, VR::DS, "-1024");
             let shorts = [
@@ -180,7 +214,11 @@ impl Turned {
                 (tags::PIXEL_REPRESENTATION, 0),
             ];
             for (tag, value) in shorts {
-                object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value as u16)));
+                object.put(DataElement::new(
+                    tag,
+                    VR::US,
+                    PrimitiveValue::from(value as u16),
+                ));
             }
             let stored: Vec<u16> = slice.iter().map(|value| (value + 1024) as u16).collect();
             object.put(DataElement::new(
@@ -191,7 +229,11 @@ impl Turned {
             let meta = FileMetaTableBuilder::new().transfer_syntax(EXPLICIT_LITTLE_ENDIAN);
             // Neither names nor numbers run with positions.
             let name = format!("{:03}.dcm", (k * 8) % nk);
-            object.with_meta(meta).unwrap().write_to_file(root.join(name)).unwrap();
+            object
+                .with_meta(meta)
+                .unwrap()
+                .write_to_file(root.join(name))
+                .unwrap();
         }
         root
     }
@@ -203,22 +245,36 @@ fn spaced<T: std::fmt::Display>(values: [T; 3]) -> String {
 }
 
 fn backslashed(values: &[f64]) -> String {
-    values.iter().map(f64::to_string).collect::<Vec<_>>().join("\\")
+    values
+        .iter()
+        .map(f64::to_string)
+        .collect::<Vec<_>>()
+        .join("\\")
 }
 
 fn tensor(volume: Volume) -> Vec<f32> {
-    let options = PrepareOptions { hu: HuMode::Raw, force: true, ..PrepareOptions::default() };
+    let options = PrepareOptions {
+        hu: HuMode::Raw,
+        force: true,
+        ..PrepareOptions::default()
+    };
     let prepared = prepare(volume, &recipe(), &options).unwrap();
     prepared.plan.tensor(&prepared.volume)
 }
 
 fn read(path: &Path) -> Volume {
     let input = Input::open(path).unwrap();
-    input.read(input.choose(None, false).unwrap(), false).unwrap()
+    input
+        .read(input.choose(None, false).unwrap(), false)
+        .unwrap()
 }
 
 fn assert_same(what: &str, ours: &[f32], expected: &[f32]) {
-    let worst = ours.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let worst = ours
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
     assert!(worst <= TOLERANCE, "{what}: max |difference| {worst:e}");
 }
 
@@ -233,7 +289,11 @@ fn expected() -> Vec<f32> {
         let n = DIMS[source_axis[axis]];
         let m = (n as f64 * (SPACING_MM[source_axis[axis]] / recipe.spacing_mm[axis])) as i64;
         let target = recipe.size[axis] as i64;
-        let shift = if m > target { (m - target) / 2 } else { -((target - m) / 2) };
+        let shift = if m > target {
+            (m - target) / 2
+        } else {
+            -((target - m) / 2)
+        };
         (0..target)
             .map(|element| element + shift)
             .map(|element| (0..m).contains(&element).then_some(element))
@@ -275,7 +335,11 @@ fn trilinear(place: Vec3) -> f64 {
 
 #[test]
 fn a_scan_as_it_is_makes_the_tensor_of_the_specification() {
-    assert_same("LPS", &tensor(Turned::new(Orientation::LPS).volume()), &expected());
+    assert_same(
+        "LPS",
+        &tensor(Turned::new(Orientation::LPS).volume()),
+        &expected(),
+    );
 }
 
 #[test]
@@ -296,7 +360,11 @@ fn assert_all_48(write: impl Fn(&Turned, &Folder) -> PathBuf, format: Format) {
         let folder = Folder::new();
         let volume = read(&write(&Turned::new(orientation), &folder));
         assert_eq!(volume.format, format);
-        assert_same(&format!("{orientation} as {format}"), &tensor(volume), &expected);
+        assert_same(
+            &format!("{orientation} as {format}"),
+            &tensor(volume),
+            &expected,
+        );
     }
 }
 
@@ -324,16 +392,27 @@ fn all_48_orientations_make_one_tensor_as_dicom() {
 fn the_tensor_lies_where_the_scan_does() {
     for orientation in Orientation::all() {
         let volume = Turned::new(orientation).volume();
-        let options = PrepareOptions { hu: HuMode::Raw, force: true, ..PrepareOptions::default() };
+        let options = PrepareOptions {
+            hu: HuMode::Raw,
+            force: true,
+            ..PrepareOptions::default()
+        };
         let prepared = prepare(volume, &recipe(), &options).unwrap();
         let grid = &prepared.plan.tensor_geometry;
-        assert_eq!(grid.orientation().to_string(), "PLS", "W, H, D of {orientation}");
+        assert_eq!(
+            grid.orientation().to_string(),
+            "PLS",
+            "W, H, D of {orientation}"
+        );
         // The middle of a crop or padding stays the middle of the scan, to half a voxel.
         let [w, h, d] = grid.dims_ijk().map(|n| (n - 1) as f64 / 2.0);
         let middle = grid.position_lps_mm([w, h, d]);
         for axis in 0..3 {
             let scan = ORIGIN_LPS_MM[axis] + (DIMS[axis] - 1) as f64 / 2.0 * SPACING_MM[axis];
-            assert!((middle[axis] - scan).abs() <= 1.0, "{orientation}: {middle:?}");
+            assert!(
+                (middle[axis] - scan).abs() <= 1.0,
+                "{orientation}: {middle:?}"
+            );
         }
     }
 }

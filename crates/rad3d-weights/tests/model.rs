@@ -1,7 +1,5 @@
 //! Model folders: imported from the golden checkpoints, opened, verified, and refused.
 
-#![expect(clippy::unwrap_used, reason = "a test helper may fail loudly")]
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -71,6 +71,10 @@ pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
 /// that nothing cancels in the negative tail.
 #[inline(always)]
 pub(crate) fn gelu<const FMA: bool>(x: f32) -> f32 {
+    #[expect(
+        clippy::excessive_precision,
+        reason = "the coefficients as they were fitted"
+    )]
     const P: [f32; 9] = [
         1.128_379_3,
         0.636_616_1,
