@@ -115,6 +115,11 @@ impl Matrix {
         self.rows
     }
 
+    #[cfg(feature = "burn")]
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
     pub(super) fn panels(&self) -> usize {
         self.rows.div_ceil(LANES)
     }

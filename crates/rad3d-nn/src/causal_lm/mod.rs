@@ -22,6 +22,8 @@ mod pool;
 mod rotary;
 mod rows;
 mod simd;
+#[cfg(feature = "burn")]
+pub mod trainable;
 
 use std::num::NonZero;
 use std::path::Path;
