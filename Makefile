@@ -36,4 +36,4 @@ fmt:
 
 ## Measure against what a user would run instead; see benches/README.md.
 bench:
-	benches/run.sh
+	python3 benches/preprocess.py
