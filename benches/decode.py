@@ -1,6 +1,6 @@
 """SmolLM2-135M-Instruct (Q4_1): ours against llama.cpp and `transformers`, two threads each.
 
-Rounds are interleaved (ours fast, ours exact, llama.cpp, transformers, ours in a batch of 8), each
+Rounds are interleaved (ours in each arithmetic, alone and in a batch of 8, llama.cpp, transformers), each
 in a process of its own, and medians of the rounds are printed with the ratios that count. The task:
 128 tokens after a prefix of 16 vectors (llama.cpp: 16 ids, which are the same work).
 
@@ -87,10 +87,12 @@ def main():
         print(json.dumps(globals()[options.only]()))
         return
     runs = {
-        "ours fast": lambda: ours(options.bench, "fast", 1),
+        "ours fine": lambda: ours(options.bench, "fine", 1),
         "llama.cpp": lambda: other("llama_cpp"),
-        "ours exact": lambda: ours(options.bench, "exact", 1),
+        "ours fast": lambda: ours(options.bench, "fast", 1),
         "transformers f32": lambda: other("transformers"),
+        "ours exact": lambda: ours(options.bench, "exact", 1),
+        "ours fine, batch 8": lambda: ours(options.bench, "fine", 8),
         "ours fast, batch 8": lambda: ours(options.bench, "fast", 8),
         "ours exact, batch 8": lambda: ours(options.bench, "exact", 8),
     }
@@ -100,7 +102,7 @@ def main():
             results[name].append(run())
     print(f"load average {os.getloadavg()[0]:.1f}, {options.rounds} rounds, medians")
     median = {
-        name: {key: statistics.median(run[key] for run in rows) for key in rows[0]} for name, rows in results.items()
+        name: {key: statistics.median(run[key] for run in rows) for key in rows[0] if key != "last"} for name, rows in results.items()
     }
     for name, values in median.items():
         print(
@@ -112,7 +114,7 @@ def main():
         pairs = zip(results[a], results[b])
         return statistics.median(x["tokens_per_s"] / y["tokens_per_s"] for x, y in pairs)
 
-    for mode in ["fast", "exact"]:
+    for mode in ["fine", "fast", "exact"]:
         print(
             f"{mode}: {ratio(f'ours {mode}', 'llama.cpp'):.2f} × llama.cpp, "
             f"{ratio(f'ours {mode}', 'transformers f32'):.2f} × transformers, "

@@ -462,6 +462,10 @@ unsafe fn multiply_quantised<S: Simd, L: Layout, D: Digits>(
         let mut row = 0;
         // SAFETY: the caller's promises; rows run below the count of `out`.
         unsafe {
+            while row + 8 <= out.count() {
+                panel_times_rows::<S, L, D, 8>(matrix, panel, index, input, row, out);
+                row += 8;
+            }
             while row + 4 <= out.count() {
                 panel_times_rows::<S, L, D, 4>(matrix, panel, index, input, row, out);
                 row += 4;
@@ -710,7 +714,7 @@ mod tests {
         fn integer_products_are_those_of_the_dequantised_numbers(
             seed: u64,
             rows in 1usize..20,
-            count in 1usize..7,
+            count in 1usize..14,
             sixteen_bits: bool,
         ) {
             let mut noise = Noise(seed);
