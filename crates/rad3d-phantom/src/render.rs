@@ -14,7 +14,7 @@ use crate::scene::skeleton;
 use crate::scene::solid::{Mm3, Shape, Within};
 
 /// Thickest layer that is drawn as if it had no thickness.
-const LAYER_MM: f64 = 1.8;
+const LAYER_MM: f64 = 2.1;
 /// What a 12-bit scanner can say.
 const RANGE_HU: [f32; 2] = [-1024.0, 3071.0];
 /// Air around the patient.
@@ -134,7 +134,8 @@ impl<'a> Plane<'a> {
     }
 
     fn solid_hu(&self, tissue: Tissue, at: Mm3) -> f32 {
-        let texture = |scale: f32| self.scene.texture.fractal(at, scale);
+        // One octave: scanner noise hides what finer ones would add.
+        let texture = |scale: f32| self.scene.texture.at(at.map(|x| x / scale));
         match tissue {
             Tissue::Air | Tissue::Lung => AIR,
             Tissue::Skin => 20.0,
@@ -163,8 +164,8 @@ impl<'a> Plane<'a> {
     fn lung_hu(&self, at: Mm3, site: &Site) -> f32 {
         let scene = self.scene;
         let gravity = 28.0 * smoothstep(-60.0, 90.0, at[1]);
-        let mottle =
-            14.0 * scene.texture.fractal(at, 5.0) + 10.0 * scene.texture.at(at.map(|x| x / 22.0));
+        let mottle = 14.0 * scene.texture.at(at.map(|x| x / 3.5))
+            + 10.0 * scene.texture.at(at.map(|x| x / 22.0));
         let mut hu = -868.0 + gravity + mottle;
         let fissure = if at[0] < 0.0 && oblique_fissure(at) < 0.0 {
             oblique_fissure(at).abs().min(horizontal_fissure(at).abs())

@@ -127,7 +127,7 @@ pub(super) fn of(finding: &Finding) -> Phrases {
                 &[
                     "[there are|one sees] {amount} calcified [atheroma |]plaques in the wall of the {parts}",
                     "{amount} wall calcifications are [seen|present|noted] in the {parts}",
-                    "the {parts} [shows|show] {amount} [calcified|calcific] atherosclerotic plaques",
+                    "the wall of the {parts} shows {amount} [calcified|calcific] atherosclerotic plaques",
                     "[calcific atheromatous changes|atherosclerotic calcifications] of {degree} degree are [noted|observed] in the {parts}",
                 ],
                 &[
