@@ -343,12 +343,15 @@ unsafe fn tile_product<S: Simd, const P: usize, const N: usize>(
             }
         }
         for column in 0..step.columns.len() {
-            let weights: [S::F; P] =
-                std::array::from_fn(|p| S::load(weights[p].add(column * LANES)));
+            // Loops rather than `array::from_fn`, whose closure might stay a function of its own.
+            let mut lanes = [S::splat(0.0); P];
+            for p in 0..P {
+                lanes[p] = S::load(weights[p].add(column * LANES));
+            }
             for n in 0..N {
                 let value = S::splat(*rows[n].add(column));
                 for p in 0..P {
-                    sums[p][n] = S::fma(weights[p], value, sums[p][n]);
+                    sums[p][n] = S::fma(lanes[p], value, sums[p][n]);
                 }
             }
         }

@@ -325,38 +325,41 @@ impl Panel {
     /// The codes of a tile, four columns in each vector.
     #[inline(always)]
     unsafe fn codes<S: Simd, L: Layout>(self, tile: usize) -> [S::B; 8] {
+        // Loops rather than `array::from_fn`: the body of a closure is a function of its own, which
+        // lacks the features of the kernel, and is not always taken into it.
         // SAFETY: the caller has checked the tile's index; the parts are as long as it says.
         unsafe {
             if L::BITS == 8 {
-                return std::array::from_fn(|c| S::load_bytes(self.low.add(tile * 256 + c * 32)));
-            }
-            let low: [S::B; 4] =
-                std::array::from_fn(|c| S::load_bytes(self.low.add(tile * 128 + c * 32)));
-            let nibbles: [S::B; 8] = std::array::from_fn(|c| {
-                if c < 4 {
-                    S::mask_shift(low[c], 0x0f, 0)
-                } else {
-                    S::mask_shift(low[c - 4], 0xf0, -4)
+                let mut bytes = [S::load_bytes(self.low.add(tile * 256)); 8];
+                for c in 1..8 {
+                    bytes[c] = S::load_bytes(self.low.add(tile * 256 + c * 32));
                 }
-            });
+                return bytes;
+            }
+            let mut codes = [S::load_bytes(self.low.add(tile * 128)); 8];
+            for c in 0..4 {
+                let low = S::load_bytes(self.low.add(tile * 128 + c * 32));
+                codes[c] = S::mask_shift(low, 0x0f, 0);
+                codes[c + 4] = S::mask_shift(low, 0xf0, -4);
+            }
             match L::BITS {
                 5 => {
                     let high = S::load_bytes(self.high.add(tile * 32));
-                    std::array::from_fn(|c| {
-                        S::or(nibbles[c], S::mask_shift(high, 1 << c, 4 - c as i32))
-                    })
+                    for c in 0..8 {
+                        codes[c] = S::or(codes[c], S::mask_shift(high, 1 << c, 4 - c as i32));
+                    }
                 }
                 6 => {
-                    let high: [S::B; 2] =
-                        std::array::from_fn(|h| S::load_bytes(self.high.add(tile * 64 + h * 32)));
-                    std::array::from_fn(|c| {
+                    for c in 0..8 {
+                        let high = S::load_bytes(self.high.add(tile * 64 + c / 4 * 32));
                         let field = 2 * (c % 4);
-                        let bits = S::mask_shift(high[c / 4], 3 << field, 4 - field as i32);
-                        S::or(nibbles[c], bits)
-                    })
+                        let bits = S::mask_shift(high, 3 << field, 4 - field as i32);
+                        codes[c] = S::or(codes[c], bits);
+                    }
                 }
-                _ => nibbles,
+                _ => {}
             }
+            codes
         }
     }
 
@@ -442,7 +445,16 @@ unsafe fn products<S: Simd, L: Layout>(codes: [S::B; 8], group: usize, digits: *
     // SAFETY: the caller's pointer has the group's columns.
     unsafe {
         match (L::GROUP, L::BITS) {
-            (16, _) => S::dot::<6, 4>(std::array::from_fn(|c| codes[group * 4 + c]), digits),
+            (16, _) => {
+                let first = 4 * group;
+                let half = [
+                    codes[first],
+                    codes[first + 1],
+                    codes[first + 2],
+                    codes[first + 3],
+                ];
+                S::dot::<6, 4>(half, digits)
+            }
             (_, 8) => S::dot::<8, 8>(codes, digits),
             (_, 5) => S::dot::<5, 8>(codes, digits),
             _ => S::dot::<4, 8>(codes, digits),
