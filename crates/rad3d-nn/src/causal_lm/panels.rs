@@ -363,6 +363,17 @@ impl Panel {
         }
     }
 
+    /// Asks for the codes of a later tile, so that memory answers while this one is worked on.
+    #[inline(always)]
+    unsafe fn prefetch<S: Simd, L: Layout>(self, tile: usize) {
+        let tile_bytes = if L::BITS == 8 { 256 } else { 128 };
+        for line in 0..tile_bytes / CACHE_LINE {
+            let ahead = tile * tile_bytes + PREFETCH_AHEAD + line * CACHE_LINE;
+            // SAFETY: a prefetch takes any address.
+            unsafe { S::prefetch(self.low.wrapping_add(ahead)) };
+        }
+    }
+
     /// Scale of a group of the tile (0, or 1 for the second half where groups have 16 columns).
     #[inline(always)]
     unsafe fn scale<S: Simd, L: Layout>(self, tile: usize, group: usize) -> S::F {
@@ -420,7 +431,8 @@ struct InputRow {
     high: *const i8,
     low: *const i8,
     scales: *const f32,
-    sums: *const f32,
+    sums_16: *const f32,
+    sums_32: *const f32,
 }
 
 impl InputRow {
@@ -434,7 +446,8 @@ impl InputRow {
                 std::ptr::null()
             },
             scales: input.scales[row * (width / BLOCK)..].as_ptr(),
-            sums: input.sums[row * (width / SUM_GROUP)..].as_ptr(),
+            sums_16: input.sums_16[row * (width / SUM_GROUP)..].as_ptr(),
+            sums_32: input.sums_32[row * (width / BLOCK)..].as_ptr(),
         }
     }
 }
@@ -506,11 +519,7 @@ unsafe fn panel_times_rows<S: Simd, L: Layout, D: Digits, const N: usize>(
         let mut sums = [S::splat(0.0); N];
         for tile in 0..matrix.columns / TILE {
             let codes = panel.codes::<S, L>(tile);
-            let tile_bytes = if L::BITS == 8 { 256 } else { 128 };
-            for line in 0..tile_bytes / CACHE_LINE {
-                let ahead = tile * tile_bytes + PREFETCH_AHEAD + line * CACHE_LINE;
-                S::prefetch(panel.low.wrapping_add(ahead));
-            }
+            panel.prefetch::<S, L>(tile);
             for group in 0..TILE / L::GROUP {
                 let scale = panel.scale::<S, L>(tile, group);
                 // What each unit of activation adds beside the products with the codes.
@@ -530,11 +539,10 @@ unsafe fn panel_times_rows<S: Simd, L: Layout, D: Digits, const N: usize>(
                     let unit = S::mul(scale, S::splat(*row.scales.add(tile)));
                     sums[n] = S::fma(products_sum, unit, sums[n]);
                     if L::MINS || L::ZERO > 0 {
-                        let at = row.sums.add(tile * 2 + group);
                         let sum = if L::GROUP == 16 {
-                            *at
+                            *row.sums_16.add(tile * 2 + group)
                         } else {
-                            *at + *at.add(1)
+                            *row.sums_32.add(tile)
                         };
                         sums[n] = S::fma(offset, S::splat(sum), sums[n]);
                     }
@@ -560,6 +568,7 @@ unsafe fn unpack<S: Simd, L: Layout>(
         let mut to = to;
         for tile in columns.start / TILE..columns.end / TILE {
             let codes = panel.codes::<S, L>(tile);
+            panel.prefetch::<S, L>(tile);
             for (chunk, codes) in codes.into_iter().enumerate() {
                 let scale = panel.scale::<S, L>(tile, chunk * 4 / L::GROUP);
                 let columns = if L::BITS == 8 {

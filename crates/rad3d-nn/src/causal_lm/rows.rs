@@ -152,7 +152,9 @@ pub(super) struct QuantisedRows {
     /// `[count, width / 32]`.
     pub(super) scales: Vec<f32>,
     /// Sums of `scale * code` over 16 columns; `[count, width / 16]`.
-    pub(super) sums: Vec<f32>,
+    pub(super) sums_16: Vec<f32>,
+    /// The same over 32 columns; `[count, width / 32]`.
+    pub(super) sums_32: Vec<f32>,
 }
 
 /// What the high digit of a 16-bit code counts.
@@ -171,7 +173,8 @@ impl QuantisedRows {
             high: vec![0; count * width],
             low: vec![0; if sixteen_bits { count * width } else { 0 }],
             scales: vec![0.0; count * (width / BLOCK)],
-            sums: vec![0.0; count * (width / SUM_GROUP)],
+            sums_16: vec![0.0; count * (width / SUM_GROUP)],
+            sums_32: vec![0.0; count * (width / BLOCK)],
         };
         let blocks = width / BLOCK;
         for block in 0..count * blocks {
@@ -203,12 +206,13 @@ impl QuantisedRows {
         }
         self.scales[block] = scale;
         let groups = BLOCK / SUM_GROUP;
-        for (sum, codes) in self.sums[block * groups..][..groups]
+        for (sum, codes) in self.sums_16[block * groups..][..groups]
             .iter_mut()
             .zip(codes.chunks_exact(SUM_GROUP))
         {
             *sum = scale * codes.iter().sum::<i32>() as f32;
         }
+        self.sums_32[block] = scale * codes.iter().sum::<i32>() as f32;
         let high = &mut self.high[block * BLOCK..][..BLOCK];
         if sixteen_bits {
             let low = &mut self.low[block * BLOCK..][..BLOCK];
@@ -258,7 +262,7 @@ mod tests {
                     .chain(&quantised.low)
                     .all(|&digit| digit > -128)
             );
-            for (index, sum) in quantised.sums.iter().enumerate() {
+            for (index, sum) in quantised.sums_16.iter().enumerate() {
                 let whole: i32 = (index * SUM_GROUP..(index + 1) * SUM_GROUP).map(code).sum();
                 assert_eq!(*sum, quantised.scales[index / 2] * whole as f32);
             }
@@ -275,6 +279,6 @@ mod tests {
                 .chain(&quantised.low)
                 .all(|&digit| digit == 0)
         );
-        assert!(quantised.sums.iter().all(|&sum| sum == 0.0));
+        assert!(quantised.sums_16.iter().all(|&sum| sum == 0.0));
     }
 }
