@@ -331,8 +331,8 @@ impl Panel {
         unsafe {
             if L::BITS == 8 {
                 let mut bytes = [S::load_bytes(self.low.add(tile * 256)); 8];
-                for c in 1..8 {
-                    bytes[c] = S::load_bytes(self.low.add(tile * 256 + c * 32));
+                for (c, bytes) in bytes.iter_mut().enumerate() {
+                    *bytes = S::load_bytes(self.low.add(tile * 256 + c * 32));
                 }
                 return bytes;
             }
@@ -345,16 +345,16 @@ impl Panel {
             match L::BITS {
                 5 => {
                     let high = S::load_bytes(self.high.add(tile * 32));
-                    for c in 0..8 {
-                        codes[c] = S::or(codes[c], S::mask_shift(high, 1 << c, 4 - c as i32));
+                    for (c, codes) in codes.iter_mut().enumerate() {
+                        *codes = S::or(*codes, S::mask_shift(high, 1 << c, 4 - c as i32));
                     }
                 }
                 6 => {
-                    for c in 0..8 {
+                    for (c, codes) in codes.iter_mut().enumerate() {
                         let high = S::load_bytes(self.high.add(tile * 64 + c / 4 * 32));
                         let field = 2 * (c % 4);
                         let bits = S::mask_shift(high, 3 << field, 4 - field as i32);
-                        codes[c] = S::or(codes[c], bits);
+                        *codes = S::or(*codes, bits);
                     }
                 }
                 _ => {}
