@@ -14,7 +14,7 @@ fn upload<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) ->
 }
 
 fn download<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().to_vec().unwrap()
+    tensor.into_data().try_to_vec().unwrap()
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Exported {
         let name = name.into();
         let tensor = parameter.val();
         let shape = tensor.dims().to_vec();
-        match tensor.into_data().convert::<f32>().to_vec::<f32>() {
+        match tensor.into_data().convert::<f32>().try_to_vec::<f32>() {
             Ok(values) => Ok(Self {
                 name,
                 shape,
