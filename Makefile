@@ -18,6 +18,7 @@ demo:
 	@echo "The tensor is $(DEMO)/phantom.safetensors; see it in a viewer as $(DEMO)/phantom.nii.gz."
 
 ## Run every test. cargo-nextest is used where it is installed; cargo itself runs the same tests.
+## The trainable modules come last, since Burn takes minutes to build.
 test:
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --locked --workspace; \
@@ -25,6 +26,7 @@ test:
 		$(CARGO) test --locked --workspace --lib --bins --tests; \
 	fi
 	$(CARGO) test --locked --workspace --doc
+	$(CARGO) test --locked -p rad3d-nn --features burn --test trainable --test causal_lm_trainable
 
 ## Formatting and lints, warnings denied.
 lint:
