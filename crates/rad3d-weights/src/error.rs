@@ -38,6 +38,8 @@ pub enum Fault {
     Hash,
     /// The mapper was trained on the embeddings of another tower.
     TowerMismatch,
+    /// The mapper was trained through another language model.
+    LlmMismatch,
     /// The Hugging Face hub (or its mirror) refused or failed.
     Hub,
     /// The output could not be written.

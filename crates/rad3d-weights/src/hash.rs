@@ -29,6 +29,11 @@ pub fn sha256_of_file(path: impl AsRef<Path>, progress: impl Fn(u64)) -> Result<
     }
 }
 
+/// SHA-256 of `bytes`, in lower-case hexadecimal.
+pub(crate) fn sha256_of_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {

@@ -30,9 +30,9 @@ pub use hash::sha256_of_file;
 pub use hub::{Hub, HubCache, Progress, Snapshot};
 pub use loader::{IgnoreRule, Loaded, Loader, Mismatch, TensorFault, ct_clip_ignores};
 pub use model::{
-    FileRecord, HeadPart, Import, ImportReport, LabelPart, LlmKind, LlmPart, MANIFEST_FILE,
-    MANIFEST_VERSION, Manifest, MapperConfig, MapperPart, ModelFolder, RecipeChoice, TowerConfig,
-    TowerPart, tower_config,
+    FamiliarityPart, FileRecord, HeadPart, Import, ImportReport, LabelPart, LlmKind, LlmPart,
+    MANIFEST_FILE, MANIFEST_VERSION, Manifest, MapperConfig, MapperInputs, MapperKind, MapperPart,
+    MapperTarget, ModelFolder, RecipeChoice, TowerConfig, TowerPart, llm_sha256, tower_config,
 };
 pub use pytorch::count_tensors_in_pickle;
 pub use safetensors_write::write_safetensors;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::llm::{LlmKind, LlmPart};
 use super::manifest::{
-    FileRecord, HeadPart, LabelPart, LlmKind, LlmPart, MANIFEST_VERSION, Manifest, MapperConfig,
-    MapperPart, RecipeChoice, TowerConfig, TowerPart,
+    FileRecord, HeadPart, LabelPart, MANIFEST_VERSION, Manifest, RecipeChoice, TowerConfig,
+    TowerPart,
 };
+use super::mapper::{MapperConfig, MapperKind, MapperPart, MapperTarget, paper_heads};
 use super::{MANIFEST_FILE, ModelFolder};
 use crate::error::{Fault, Result, WeightsError};
 use crate::{
@@ -99,11 +101,13 @@ impl Import {
         let manifest = Manifest {
             version: MANIFEST_VERSION,
             name: self.name.clone(),
+            notice: None,
             recipe: self.recipe.clone(),
             tower,
             head,
             mapper,
             llm,
+            familiarity: None,
         };
         let text = manifest.to_toml()?;
         // What can't be read back must not be written.
@@ -166,6 +170,11 @@ impl Import {
         Ok(MapperPart {
             file: describe(&file, "mapper.safetensors".to_owned(), path, licence)?,
             tower_sha256: tower_sha256.unwrap_or_else(|| tower.file.sha256.clone()),
+            // Only the trainer knows what it trained through; its files say so.
+            llm_sha256: source.metadata().get("llm_sha256").cloned(),
+            kind: MapperKind::Transformer,
+            inputs: None,
+            target: MapperTarget::Both,
             config,
         })
     }
@@ -334,6 +343,7 @@ fn mapper_config(source: &Checkpoint) -> Result<MapperConfig> {
         clip_length: axis(&linear, 0) / width,
         prefix_length: axis(&prefix, 0),
         layers,
+        heads: paper_heads(),
     })
 }
 

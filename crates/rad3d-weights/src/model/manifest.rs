@@ -4,7 +4,10 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
+use super::llm::LlmPart;
+use super::mapper::{MapperInputs, MapperKind, MapperPart};
 use crate::error::{Fault, Result, WeightsError};
+use crate::hash::sha256_of_file;
 
 /// The version of the manifest's format that this crate reads and writes.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -17,6 +20,9 @@ pub struct Manifest {
     pub version: u32,
     /// The model's name, for people.
     pub name: String,
+    /// What every reader of its drafts must know first, as that it was trained on phantoms only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// How a scan becomes the tower's input.
     pub recipe: RecipeChoice,
     /// The image tower.
@@ -27,6 +33,8 @@ pub struct Manifest {
     pub mapper: Option<MapperPart>,
     /// The language model.
     pub llm: Option<LlmPart>,
+    /// What tells scans like those of training from others.
+    pub familiarity: Option<FamiliarityPart>,
 }
 
 /// A built-in recipe by name, or a whole recipe as a table.
@@ -111,52 +119,45 @@ pub struct LabelPart {
     pub threshold: f32,
 }
 
-/// The prefix mapper's file and the tower it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What tells scans like those of training from others: a Mahalanobis distance in the leading
+/// principal components of the training embeddings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct MapperPart {
-    /// Safetensors under ClipCap's names.
+pub struct FamiliarityPart {
+    /// Safetensors with `mean` `[latent]` and `whitening` `[components, latent]`.
     pub file: FileRecord,
-    /// SHA-256 of the tower file whose embeddings it was trained on.
+    /// SHA-256 of the tower file that made the embeddings.
     pub tower_sha256: String,
-    /// The mapper's sizes.
-    pub config: MapperConfig,
+    /// Median distance of scans like those of training, held out from the fit.
+    pub typical: f64,
+    /// The distance beyond which no draft is written.
+    pub limit: f64,
 }
 
-/// Sizes of a ClipCap transformer mapper (spec section 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct MapperConfig {
-    /// Width of the input: the latent, and the logits if it takes them.
-    pub input_dim: usize,
-    /// Width of the language model.
-    pub width: usize,
-    /// Tokens made of the input.
-    pub clip_length: usize,
-    /// Tokens given to the language model.
-    pub prefix_length: usize,
-    /// Transformer layers.
-    pub layers: usize,
-}
-
-/// The language model's files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct LlmPart {
-    /// A GGUF file or a Hugging Face folder.
-    pub kind: LlmKind,
-    /// The file, or all files of the folder.
-    pub files: Vec<FileRecord>,
-}
-
-/// How a language model is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LlmKind {
-    /// One GGUF file.
-    Gguf,
-    /// A folder with `config.json`, `tokenizer.json` and safetensors.
-    HuggingFace,
+impl FileRecord {
+    /// Records the file at `path` of the model folder `folder`: hashes it and takes its length.
+    ///
+    /// # Errors
+    /// [`Fault::Unreadable`] if it can't be read.
+    pub fn of(
+        folder: impl AsRef<Path>,
+        path: impl Into<String>,
+        source: impl Into<String>,
+        licence: impl Into<String>,
+    ) -> Result<Self> {
+        let path = path.into();
+        let file = folder.as_ref().join(&path);
+        let bytes = std::fs::metadata(&file)
+            .map_err(|error| WeightsError::unreadable(&file, error))?
+            .len();
+        Ok(Self {
+            sha256: sha256_of_file(&file, |_| {})?,
+            path,
+            bytes,
+            source: source.into(),
+            licence: licence.into(),
+        })
+    }
 }
 
 impl Manifest {
@@ -164,8 +165,9 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Fault::Manifest`] for anything that is not a manifest of [`MANIFEST_VERSION`], with
-    /// unknown keys, or with values that contradict each other; [`Fault::TowerMismatch`] if the
-    /// mapper was trained on another tower.
+    /// unknown keys, or with values that contradict each other; [`Fault::TowerMismatch`] or
+    /// [`Fault::LlmMismatch`] if the mapper was trained on another tower or through another
+    /// language model.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let fault = |what: String| {
             let hint = "correct the file, or make the folder again with rad3d model import";
@@ -211,17 +213,102 @@ impl Manifest {
                 }
             }
         }
-        match &self.mapper {
-            Some(mapper) if mapper.tower_sha256 != self.tower.file.sha256 => {
+        if let Some(part) = &self.familiarity {
+            let ordered = 0.0 < part.typical && part.typical <= part.limit;
+            if !ordered || !part.limit.is_finite() {
                 let what = format!(
-                    "the mapper was trained on the tower {}, the folder's is {}",
-                    mapper.tower_sha256, self.tower.file.sha256
+                    "familiarity needs a typical distance above 0 and a limit no smaller, not {} \
+                     and {}",
+                    part.typical, part.limit
                 );
-                let hint = "use the mapper with its own tower, or train one for this tower";
-                Err(WeightsError::new(Fault::TowerMismatch, path, what, hint))
+                return Err(fault(what));
             }
-            _ => Ok(()),
+            self.check_tower(path, "the distances were measured", &part.tower_sha256)?;
         }
+        match &self.mapper {
+            Some(mapper) => self.check_mapper(path, mapper, fault),
+            None => Ok(()),
+        }
+    }
+
+    /// That the mapper is of one piece, and made for this tower, head and language model.
+    fn check_mapper(
+        &self,
+        path: &Path,
+        mapper: &MapperPart,
+        fault: impl Fn(String) -> WeightsError,
+    ) -> Result<()> {
+        self.check_tower(path, "the mapper was trained", &mapper.tower_sha256)?;
+        let config = mapper.config;
+        let sizes = [
+            config.input_dim,
+            config.width,
+            config.prefix_length,
+            config.heads,
+        ];
+        let is_transformer = mapper.kind == MapperKind::Transformer;
+        let has_layers = [config.clip_length, config.layers].map(|size| size > 0);
+        if sizes.contains(&0) || has_layers != [is_transformer; 2] {
+            let what = format!(
+                "the mapper's sizes are not those of a {:?}: {config:?}",
+                mapper.kind
+            );
+            return Err(fault(what));
+        }
+        if let Some(inputs) = mapper.inputs {
+            let (latent, labels) = (self.tower.config.latent, self.label_count());
+            let width = inputs.width(latent, labels);
+            if width != config.input_dim || (labels == 0 && inputs != MapperInputs::Embedding) {
+                let what = format!(
+                    "the mapper takes {} values, its inputs {inputs:?} are {width} (embedding of \
+                     {latent}, {labels} labels)",
+                    config.input_dim
+                );
+                return Err(fault(what));
+            }
+        }
+        if let (Some(trained), Some(llm)) = (&mapper.llm_sha256, &self.llm) {
+            let found = llm.sha256();
+            if *trained != found {
+                let what = format!(
+                    "the mapper was trained through the language model {trained}, the folder's is \
+                     {found}"
+                );
+                let hint = "use the mapper with its own language model, or train one for this one";
+                return Err(WeightsError::new(Fault::LlmMismatch, path, what, hint));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_tower(&self, path: &Path, made: &str, tower: &str) -> Result<()> {
+        let found = &self.tower.file.sha256;
+        if tower == found {
+            return Ok(());
+        }
+        let what = format!("{made} on the tower {tower}, the folder's is {found}");
+        let hint = "use each part with its own tower, or make one for this tower";
+        Err(WeightsError::new(Fault::TowerMismatch, path, what, hint))
+    }
+
+    /// Outputs of the head; 0 without one.
+    fn label_count(&self) -> usize {
+        self.head.as_ref().map_or(0, |head| head.labels.len())
+    }
+
+    /// What the mapper takes: as stated, else as its input's width tells. `None` without a mapper,
+    /// or if the width is that of nothing.
+    #[must_use]
+    pub fn mapper_inputs(&self) -> Option<MapperInputs> {
+        let mapper = self.mapper.as_ref()?;
+        let (latent, labels) = (self.tower.config.latent, self.label_count());
+        let all = [
+            MapperInputs::Embedding,
+            MapperInputs::EmbeddingAndLogits,
+            MapperInputs::Logits,
+        ];
+        let fits = |inputs: &MapperInputs| inputs.width(latent, labels) == mapper.config.input_dim;
+        mapper.inputs.or_else(|| all.into_iter().find(fits))
     }
 
     /// The manifest as TOML.
@@ -241,9 +328,11 @@ impl Manifest {
         let head = self.head.iter().map(|head| &head.file);
         let mapper = self.mapper.iter().map(|mapper| &mapper.file);
         let llm = self.llm.iter().flat_map(|llm| &llm.files);
+        let familiarity = self.familiarity.iter().map(|part| &part.file);
         std::iter::once(&self.tower.file)
             .chain(head)
             .chain(mapper)
             .chain(llm)
+            .chain(familiarity)
     }
 }

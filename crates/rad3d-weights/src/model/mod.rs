@@ -1,17 +1,21 @@
 //! Model folders: a manifest, and the files it names.
 
 mod import;
+mod llm;
 mod manifest;
+mod mapper;
 
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 pub use import::{Import, ImportReport, tower_config};
+pub use llm::{LlmKind, LlmPart, llm_sha256};
 pub use manifest::{
-    FileRecord, HeadPart, LabelPart, LlmKind, LlmPart, MANIFEST_VERSION, Manifest, MapperConfig,
-    MapperPart, RecipeChoice, TowerConfig, TowerPart,
+    FamiliarityPart, FileRecord, HeadPart, LabelPart, MANIFEST_VERSION, Manifest, RecipeChoice,
+    TowerConfig, TowerPart,
 };
+pub use mapper::{MapperConfig, MapperInputs, MapperKind, MapperPart, MapperTarget};
 
 use crate::error::{Fault, Result, WeightsError};
 use crate::{Checkpoint, sha256_of_file};
@@ -130,6 +134,13 @@ impl ModelFolder {
         mapper
             .map(|mapper| Checkpoint::open(self.path_of(&mapper.file)))
             .transpose()
+    }
+
+    /// The safetensors of the familiarity part, if there is one.
+    #[must_use]
+    pub fn familiarity_path(&self) -> Option<PathBuf> {
+        let part = self.manifest.familiarity.as_ref()?;
+        Some(self.path_of(&part.file))
     }
 
     /// The GGUF file or the folder of the language model, if there is one.
