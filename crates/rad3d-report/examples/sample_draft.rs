@@ -4,7 +4,7 @@
 
 use rad3d_report::{
     Classified, Draft, EmbeddingDistance, LabelSet, LabelValues, Labeler, Picture, Provenance,
-    Report, Timing, Window, render,
+    Report, Timing, Window, Writing, render,
 };
 
 const FINDINGS: &str = "\
@@ -76,8 +76,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &labeler,
     )?;
     draft.mean_token_log_probability = Some(-0.42);
+    draft.writing = Some(Writing {
+        method: "greedy".into(),
+        tokens: 214,
+        ended_by_itself: true,
+    });
+    for (index, sentence) in draft.agreement.sentences.iter_mut().enumerate() {
+        sentence.mean_token_log_probability = Some(-0.11 * (index % 5 + 1) as f64);
+    }
     draft.embedding = Some(EmbeddingDistance {
         distance: 11.8,
+        typical: 9.6,
         limit: 19.0,
     });
     draft

@@ -137,6 +137,8 @@ pub struct CheckedSentence {
     pub sentence: Sentence,
     /// What it claims, in order of the text.
     pub claims: Vec<Claim>,
+    /// Mean natural-log probability of its tokens, if the language model gave any.
+    pub mean_token_log_probability: Option<f64>,
 }
 
 impl CheckedSentence {
@@ -192,6 +194,7 @@ impl Agreement {
         let sentences = labeled.sentences.iter().map(|labeled| CheckedSentence {
             sentence: labeled.sentence,
             claims: labeled.mentions.iter().map(claim).collect(),
+            mean_token_log_probability: None,
         });
         let mut agreement = Self {
             sentences: sentences.collect(),

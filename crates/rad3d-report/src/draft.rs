@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::{Agreement, Classified};
+use crate::confidence::Writing;
 use crate::error::Result;
 use crate::labeler::Labeler;
 use crate::report::Report;
@@ -34,8 +35,17 @@ pub struct Provenance {
 pub struct EmbeddingDistance {
     /// The distance, in the unit in which the limit was fitted.
     pub distance: f64,
-    /// The distance beyond which no draft is written.
+    /// The median distance of scans like those of training.
+    pub typical: f64,
+    /// The distance beyond which no draft is written unless that is insisted on.
     pub limit: f64,
+}
+
+impl EmbeddingDistance {
+    /// Whether the scan is unlike those of training.
+    pub fn is_beyond(&self) -> bool {
+        self.distance > self.limit
+    }
 }
 
 /// A draft report of one scan.
@@ -53,6 +63,8 @@ pub struct Draft {
     pub agreement: Agreement,
     /// Mean natural-log probability a token, if the language model gave one.
     pub mean_token_log_probability: Option<f64>,
+    /// How the text was generated, if it was.
+    pub writing: Option<Writing>,
     /// How unusual the scan is for the model, if that was measured.
     pub embedding: Option<EmbeddingDistance>,
     /// What the reader must know first: a demo model, a cropped scan, a doubtful rescaling.
@@ -84,6 +96,7 @@ impl Draft {
             classified,
             agreement,
             mean_token_log_probability: None,
+            writing: None,
             embedding: None,
             warnings: Vec::new(),
             provenance: Vec::new(),

@@ -7,6 +7,7 @@
 //! writes down.
 
 pub mod agreement;
+pub mod confidence;
 pub mod draft;
 pub mod error;
 pub mod evaluate;
@@ -18,6 +19,7 @@ mod sentences;
 pub mod table;
 
 pub use agreement::{Agreement, CheckedSentence, Claim, Classified, ClassifiedLabel, Verdict};
+pub use confidence::{Writing, WrittenToken};
 pub use draft::{Draft, EmbeddingDistance, Provenance, RESEARCH_NOTICE, Timing};
 pub use error::{Fault, ReportError, Result};
 pub use evaluate::{Confusion, Evaluation};

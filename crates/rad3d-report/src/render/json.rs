@@ -22,7 +22,19 @@ pub fn json(draft: &Draft) -> Result<String> {
         .iter()
         .map(|timing| timing.seconds)
         .chain(draft.mean_token_log_probability)
-        .chain(draft.embedding.iter().flat_map(|e| [e.distance, e.limit]));
+        .chain(
+            draft
+                .embedding
+                .iter()
+                .flat_map(|e| [e.distance, e.typical, e.limit]),
+        )
+        .chain(
+            draft
+                .agreement
+                .sentences
+                .iter()
+                .filter_map(|sentence| sentence.mean_token_log_probability),
+        );
     // JSON has no word for them, and serde_json would write null without a word.
     if let Some(number) = numbers.into_iter().find(|number| !number.is_finite()) {
         let what = format!("holds the number {number}, which JSON cannot");

@@ -187,10 +187,24 @@ fn made(draft: &Draft) -> Vec<String> {
     if let Some(mean) = draft.mean_token_log_probability {
         lines.push(format!("Mean log-probability of a token: {mean:.3}"));
     }
+    if let Some(writing) = &draft.writing {
+        let (tokens, method) = (writing.tokens, &writing.method);
+        let ended = if writing.ended_by_itself {
+            "ended by the model itself"
+        } else {
+            "CUT OFF, not ended by the model"
+        };
+        lines.push(format!("Text: {tokens} tokens, {method}, {ended}"));
+    }
     if let Some(embedding) = draft.embedding {
-        let (distance, limit) = (embedding.distance, embedding.limit);
+        let beyond = if embedding.is_beyond() {
+            ": BEYOND THE LIMIT"
+        } else {
+            ""
+        };
         lines.push(format!(
-            "Distance from the training scans: {distance:.3} (limit {limit:.3})"
+            "Distance from the training scans: {:.2}{beyond} (typical {:.2}, limit {:.2})",
+            embedding.distance, embedding.typical, embedding.limit
         ));
     }
     lines.extend(
