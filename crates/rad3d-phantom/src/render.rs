@@ -39,12 +39,13 @@ impl Scene {
 
     /// One slice.
     fn slice(&self, scanner: &Scanner, k: usize, out: &mut [i16]) {
-        let layers = (scanner.spacing_mm[2] / LAYER_MM).ceil().max(1.0) as usize;
+        let layers = (scanner.slice_mm / LAYER_MM).ceil().max(1.0) as usize;
         let mut plane = Plane::new(self, scanner);
         let mut mean = vec![0.0_f32; out.len()];
         for layer in 0..layers {
             let part = (layer as f64 + 0.5) / layers as f64 - 0.5;
-            let z = scanner.origin_lps_mm[2] + (k as f64 + part) * scanner.spacing_mm[2];
+            let centre = scanner.origin_lps_mm[2] + k as f64 * scanner.spacing_mm[2];
+            let z = centre + part * scanner.slice_mm;
             plane.draw(z as f32);
             for (sum, hu) in mean.iter_mut().zip(&plane.hu) {
                 *sum += hu / layers as f32;
@@ -68,6 +69,8 @@ struct Plane<'a> {
     rows: usize,
     origin: [f32; 2],
     step: [f32; 2],
+    /// Width of an edge.
+    edge: f32,
     hu: Vec<f32>,
     /// How much of each voxel is lung.
     lung: Vec<f32>,
@@ -86,6 +89,7 @@ impl<'a> Plane<'a> {
             rows,
             origin: scaled(scanner.origin_lps_mm),
             step: scaled(scanner.spacing_mm),
+            edge: (scanner.edge_mm / stature) as f32,
             hu: vec![0.0; columns * rows],
             lung: vec![0.0; columns * rows],
             cavity: vec![false; columns * rows],
@@ -126,7 +130,7 @@ impl<'a> Plane<'a> {
         match site.tissue {
             Tissue::Air => (skeleton::table(x, y, back).unwrap_or(AIR), 0.0),
             Tissue::Lung => {
-                let part = smoothstep(0.0, -self.step[0], site.lung);
+                let part = smoothstep(0.0, -self.edge, site.lung);
                 (lerp(-20.0, self.lung_hu(at, site), part), part)
             }
             solid => (self.solid_hu(solid, at), 0.0),
@@ -185,7 +189,7 @@ impl<'a> Plane<'a> {
     /// Draws a shape over what is there.
     fn shape(&mut self, shape: &Shape, z: f32) {
         let (low, high) = shape.solid.bounds();
-        let reach = shape.bumps_mm + self.step[0];
+        let reach = shape.bumps_mm + self.edge.max(self.step[0]);
         if z < low[2] - reach || z > high[2] + reach {
             return;
         }
@@ -193,8 +197,8 @@ impl<'a> Plane<'a> {
             let index = |mm: f32| ((mm - self.origin[axis]) / self.step[axis]).max(0.0) as usize;
             index(low[axis] - reach)..(index(high[axis] + reach) + 2).min(count)
         };
-        // Edges are as wide as a voxel; what is thinner than one shows in part.
-        let edge = 0.6 * self.step[0];
+        // What is thinner than an edge shows in part.
+        let edge = 0.6 * self.edge;
         for row in range(1, self.rows) {
             let y = self.origin[1] + row as f32 * self.step[1];
             for column in range(0, self.columns) {

@@ -44,6 +44,7 @@ fn order(layout: Layout) -> Order {
         count: 1,
         seed,
         layout,
+        sparse_mm: None,
     }
 }
 

@@ -49,6 +49,18 @@ impl FactSheet {
         }
     }
 
+    /// What the referring doctor knew: the report's conclusion in other words, or nothing, as often
+    /// as not. The same facts give the same text.
+    #[must_use]
+    pub fn clinical_information(&self) -> String {
+        let mut random = Random::new(self.seed, "referral");
+        if random.chance(0.5) {
+            return String::new();
+        }
+        let known = self.impression_text(&mut random);
+        format!("Known from before: {known}")
+    }
+
     fn findings_text(&self, random: &mut Random) -> String {
         let has = |label: &usize| {
             self.findings

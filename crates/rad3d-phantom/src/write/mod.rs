@@ -31,10 +31,12 @@ pub enum Layout {
     Turned,
     /// `phantom_1/slice_0001.dcm` and so on, a series a folder.
     Dicom,
+    /// No scans: the tables alone, for what learns from reports.
+    Tables,
 }
 
 /// What to write.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Order {
     /// How many phantoms, at least 1.
     pub count: u32,
@@ -42,6 +44,8 @@ pub struct Order {
     pub seed: u64,
     /// How they are laid out.
     pub layout: Layout,
+    /// Voxels this far apart instead of a scanner's: see [`Scanner::sparse`].
+    pub sparse_mm: Option<f64>,
 }
 
 /// A phantom that was written.
@@ -59,7 +63,8 @@ impl Order {
     /// Writes phantoms and their tables into the folder `out`, which is made if it is missing.
     /// The same order writes the same bytes. `done` hears of each phantom.
     ///
-    /// The tables are `train_reports.csv` (VolumeName, Findings_EN, Impressions_EN),
+    /// The tables are `train_reports.csv` (VolumeName, ClinicalInformation_EN,
+    /// Findings_EN, Impressions_EN),
     /// `train_labels.csv` (VolumeName and 18 labels), `facts.jsonl` (facts, scanner, places of
     /// findings) and `manifest.json`.
     ///
@@ -83,7 +88,7 @@ impl Order {
             let hint = "give an empty or new folder, or --force to write into this one";
             return Err(PhantomError::new(out, "is not empty", hint));
         }
-        let mut tables = Tables::new(out, self.layout != Layout::Turned);
+        let mut tables = Tables::new(out, matches!(self.layout, Layout::CtRate | Layout::Dicom));
         let mut written = Vec::new();
         for number in 1..=self.count {
             let seed = self.seed.wrapping_add(u64::from(number - 1));
@@ -97,7 +102,16 @@ impl Order {
 
     fn phantom(&self, out: &Path, number: u32, seed: u64, tables: &mut Tables) -> Result<Written> {
         let facts = FactSheet::sample(seed);
-        let scanner = Scanner::sample(&facts);
+        let scanner = match self.sparse_mm {
+            Some(voxel_mm) => Scanner::sparse(&facts, voxel_mm),
+            None => Scanner::sample(&facts),
+        };
+        if self.layout == Layout::Tables {
+            let name = format!("train_{number}_a_1.nii.gz");
+            tables.add_without_scan(&name, &facts)?;
+            let path = out.to_owned();
+            return Ok(Written { seed, name, path });
+        }
         let scene = Scene::new(&facts);
         let voxels = scene.scan(&scanner);
         let (name, path) = if self.layout == Layout::Dicom {

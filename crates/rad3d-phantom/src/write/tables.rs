@@ -29,7 +29,8 @@ struct FactsLine<'a> {
     name: &'a str,
     notice: &'static str,
     facts: &'a FactSheet,
-    scanner: &'a Scanner,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scanner: Option<&'a Scanner>,
     markers: &'a [Marker],
 }
 
@@ -58,7 +59,12 @@ impl Tables {
         ];
         Self {
             out: out.to_owned(),
-            reports: header(&["VolumeName", "Findings_EN", "Impressions_EN"]),
+            reports: header(&[
+                "VolumeName",
+                "ClinicalInformation_EN",
+                "Findings_EN",
+                "Impressions_EN",
+            ]),
             labels: header(&names),
             metadata: with_metadata.then(|| header(&metadata)),
             facts: Vec::new(),
@@ -68,12 +74,39 @@ impl Tables {
     /// Adds a phantom's rows.
     pub(super) fn add(&mut self, name: &str, scene: &Scene, scanner: &Scanner) -> Result<()> {
         let facts = scene.facts();
+        self.add_text(name, facts);
+        if let Some(metadata) = &mut self.metadata {
+            metadata.push(metadata_row(name, facts, scanner));
+        }
+        self.add_facts(&FactsLine {
+            name,
+            notice: NOTICE,
+            facts,
+            scanner: Some(scanner),
+            markers: scene.markers(),
+        })
+    }
+
+    /// Adds the rows of a phantom that was never scanned.
+    pub(super) fn add_without_scan(&mut self, name: &str, facts: &FactSheet) -> Result<()> {
+        self.add_text(name, facts);
+        self.add_facts(&FactsLine {
+            name,
+            notice: NOTICE,
+            facts,
+            scanner: None,
+            markers: &[],
+        })
+    }
+
+    fn add_text(&mut self, name: &str, facts: &FactSheet) {
         let Report {
             findings,
             impression,
         } = facts.report();
+        let known = facts.clinical_information();
         self.reports
-            .push(vec![name.to_owned(), findings, impression]);
+            .push(vec![name.to_owned(), known, findings, impression]);
         let labels = facts.labels();
         let cells = labels
             .values()
@@ -81,17 +114,10 @@ impl Tables {
             .map(|&value| u8::from(value).to_string());
         self.labels
             .push(std::iter::once(name.to_owned()).chain(cells).collect());
-        if let Some(metadata) = &mut self.metadata {
-            metadata.push(metadata_row(name, facts, scanner));
-        }
-        let line = FactsLine {
-            name,
-            notice: NOTICE,
-            facts,
-            scanner,
-            markers: scene.markers(),
-        };
-        let written = serde_json::to_writer(&mut self.facts, &line);
+    }
+
+    fn add_facts(&mut self, line: &FactsLine<'_>) -> Result<()> {
+        let written = serde_json::to_writer(&mut self.facts, line);
         written.map_err(|error| PhantomError::unwritable(&self.out, error))?;
         self.facts.push(b'\n');
         Ok(())

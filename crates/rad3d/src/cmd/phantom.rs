@@ -33,6 +33,10 @@ pub(crate) struct Args {
     #[arg(long = "as", value_enum, default_value_t = Format::Nifti, value_name = "FORMAT")]
     format: Format,
 
+    /// Put voxels this many millimetres apart, for training small networks
+    #[arg(long, value_name = "MM", value_parser = parse_sparse)]
+    sparse: Option<f64>,
+
     /// Let voxel axes run in any of the 48 ways (NIfTI only; no metadata table then)
     #[arg(long)]
     turned: bool,
@@ -59,6 +63,15 @@ enum Format {
     Nifti,
     /// A DICOM series a folder
     Dicom,
+    /// Reports and labels alone, no scans
+    Tables,
+}
+
+fn parse_sparse(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(mm) if (0.5..=20.0).contains(&mm) => Ok(mm),
+        _ => Err("give millimetres from 0.5 to 20".to_owned()),
+    }
 }
 
 /// Makes, writes, reports.
@@ -67,6 +80,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         (Format::Nifti, false) => Layout::CtRate,
         (Format::Nifti, true) => Layout::Turned,
         (Format::Dicom, false) => Layout::Dicom,
+        (Format::Tables, false) => Layout::Tables,
+        (Format::Tables, true) => {
+            let what = "--turned: tables have no voxel axes";
+            return Err(UsageError::new(what, "leave --turned or --as tables out").into());
+        }
         (Format::Dicom, true) => {
             let what = "--turned: DICOM slices are axial";
             return Err(UsageError::new(what, "leave --turned or --as dicom out").into());
@@ -77,6 +95,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         count: args.count,
         seed: args.seed,
         layout,
+        sparse_mm: args.sparse,
     };
     let spinner = talk::spinner("making phantoms");
     let mut made = 0_u32;
