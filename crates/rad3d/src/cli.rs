@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::cmd::{completions, encode, inspect, label, model, phantom, preprocess};
+use crate::cmd::{completions, encode, inspect, label, model, phantom, preprocess, report};
 
 /// Chest CT in, draft radiology report out.
 ///
@@ -19,6 +19,7 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  rad3d report scans/patient-7/ --out draft.html   a draft report, with the shipped model
   rad3d inspect scans/patient-7/              what is in this folder, and can it be used?
   rad3d inspect scan.nii.gz --json | jq .     the same for a program
   rad3d preprocess scan.zip --out scan.safetensors
@@ -30,6 +31,8 @@ stdout carries data, stderr carries messages.";
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Write a draft report of a chest CT.
+    Report(report::Args),
     /// Say what a scan is and what would be done to it.
     Inspect(inspect::Args),
     /// Make the exact tensor that an image tower expects.

@@ -5,7 +5,9 @@ use std::path::Path;
 use rad3d_embeddings::Provenance;
 use rad3d_nn::{AbnormalityHead, Calibration, CtVit, CtVitConfig};
 use rad3d_volume::Recipe;
-use rad3d_weights::{HeadPart, Loader, ModelFolder, RecipeChoice, TowerConfig, ct_clip_ignores};
+use rad3d_weights::{
+    HeadPart, Loader, MANIFEST_FILE, ModelFolder, RecipeChoice, TowerConfig, ct_clip_ignores,
+};
 
 use crate::exit::UsageError;
 
@@ -30,9 +32,13 @@ pub(crate) struct Encoded {
 impl Encoder {
     /// Loads the encoding part of the model folder at `path`.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let folder = ModelFolder::open(path)?;
-        let manifest = folder.manifest();
-        let recipe = recipe(&manifest.recipe, path)?;
+        Self::of_model(&ModelFolder::open(path)?)
+    }
+
+    /// Loads the encoding part of a model folder.
+    pub(crate) fn of_model(folder: &ModelFolder) -> anyhow::Result<Self> {
+        let (manifest, path) = (folder.manifest(), folder.path());
+        let recipe = recipe_of(folder)?;
         let config = ct_vit_config(manifest.tower.config);
         if recipe.size != config.volume_dhw {
             return Err(UsageError::new(
@@ -86,14 +92,19 @@ impl Encoder {
         };
         Ok(Encoded { embedding, logits })
     }
+
+    /// The head, if the model has one.
+    pub(crate) fn head(&self) -> Option<&AbnormalityHead> {
+        self.head.as_ref()
+    }
 }
 
-/// The recipe a manifest names or holds.
-fn recipe(choice: &RecipeChoice, model: &Path) -> anyhow::Result<Recipe> {
-    Ok(match choice {
+/// The recipe that a model's manifest names or holds.
+pub(crate) fn recipe_of(folder: &ModelFolder) -> anyhow::Result<Recipe> {
+    Ok(match &folder.manifest().recipe {
         RecipeChoice::Named(name) => Recipe::find(name)?,
         RecipeChoice::Table(table) => {
-            Recipe::from_toml(&toml::to_string(table)?, model.join("model.toml"))?
+            Recipe::from_toml(&toml::to_string(table)?, folder.path().join(MANIFEST_FILE))?
         }
     })
 }

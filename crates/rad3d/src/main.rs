@@ -4,9 +4,12 @@ mod cli;
 mod cmd;
 mod encoder;
 mod exit;
+mod pictures;
 mod run_report;
 mod scan_args;
+mod shipped;
 mod talk;
+mod writer;
 
 use std::process::ExitCode;
 

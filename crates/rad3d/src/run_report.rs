@@ -79,6 +79,18 @@ impl RunReport {
     }
 }
 
+/// Several files, hashed.
+pub(crate) fn hashes_of(files: &[PathBuf]) -> Result<Vec<HashedInput>> {
+    let hashed = files.iter().map(|path| {
+        let sha256 = sha256_of(path)?;
+        Ok(HashedInput {
+            path: path.clone(),
+            sha256,
+        })
+    });
+    hashed.collect()
+}
+
 /// SHA-256 of a file, as hexadecimal text.
 pub(crate) fn sha256_of(path: &Path) -> Result<String> {
     use sha2::Digest;

@@ -1,4 +1,4 @@
-//! What `inspect` and `preprocess` ask alike: which scan, and how to take it.
+//! What the verbs that take a scan ask alike: which one, and how to take it.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,6 @@ use rad3d_volume::{
 pub(crate) struct ScanArgs {
     /// DICOM file, folder or .zip; NIfTI (.nii, .nii.gz); MetaImage (.mha, .mhd); NRRD
     pub(crate) input: PathBuf,
-
-    /// Preprocessing recipe: ct-clip, ct2rep, or a .toml file
-    #[arg(long, default_value = "ct-clip", value_name = "RECIPE")]
-    pub(crate) recipe: String,
 
     /// Take this DICOM series instead of the best chest CT
     #[arg(long, value_name = "UID")]
@@ -36,6 +32,21 @@ pub(crate) struct ScanArgs {
     /// Go on with what is no chest CT, has large gaps, or several patients
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// What the tensor is to be like, where no model says it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecipeArgs {
+    /// Preprocessing recipe: ct-clip, ct2rep, or a .toml file
+    #[arg(long, default_value = "ct-clip", value_name = "RECIPE")]
+    recipe: String,
+}
+
+impl RecipeArgs {
+    /// The recipe.
+    pub(crate) fn recipe(&self) -> Result<Recipe> {
+        Recipe::find(&self.recipe)
+    }
 }
 
 /// How stored values become Hounsfield units.
@@ -59,11 +70,6 @@ pub(crate) enum OrientationArg {
 }
 
 impl ScanArgs {
-    /// The recipe.
-    pub(crate) fn recipe(&self) -> Result<Recipe> {
-        Recipe::find(&self.recipe)
-    }
-
     /// What the user decides instead of us.
     pub(crate) fn options(&self) -> Result<PrepareOptions> {
         let metadata = match &self.metadata {

@@ -13,10 +13,21 @@ use crate::report::{Section, Span};
 /// The grey-scale window a slice is shown in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Window {
-    /// About -1350 to 150 HU.
+    /// -1350 to 150 HU.
     Lung,
-    /// About -150 to 250 HU.
+    /// -150 to 250 HU.
     Mediastinal,
+}
+
+impl Window {
+    /// The Hounsfield units shown black and white.
+    #[must_use]
+    pub const fn range_hu(self) -> (f32, f32) {
+        match self {
+            Self::Lung => (-1350.0, 150.0),
+            Self::Mediastinal => (-150.0, 250.0),
+        }
+    }
 }
 
 /// A slice to show, as PNG.

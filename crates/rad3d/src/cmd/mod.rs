@@ -7,6 +7,7 @@ pub(crate) mod label;
 pub(crate) mod model;
 pub(crate) mod phantom;
 pub(crate) mod preprocess;
+pub(crate) mod report;
 
 use crate::cli::{Cli, Verb};
 use crate::exit::Outcome;
@@ -16,6 +17,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.verb {
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Preprocess(args) => preprocess::run(&args),
+        Verb::Report(args) => report::run(&args),
         Verb::Encode(args) => encode::run(&args),
         Verb::Model(args) => model::run(&args),
         Verb::Label(args) => label::run(&args),

@@ -7,8 +7,8 @@ use rad3d_volume::{Input, PrepareOptions, Prepared, Recipe, VolumeError, prepare
 use serde_json::json;
 
 use crate::exit::{Outcome, UsageError};
-use crate::run_report::{HashedInput, RunReport, sha256_of};
-use crate::scan_args::ScanArgs;
+use crate::run_report::{RunReport, hashes_of};
+use crate::scan_args::{RecipeArgs, ScanArgs};
 use crate::talk;
 
 /// Make the exact tensor that an image tower expects.
@@ -20,6 +20,9 @@ use crate::talk;
 pub(crate) struct Args {
     #[command(flatten)]
     scan: ScanArgs,
+
+    #[command(flatten)]
+    recipe: RecipeArgs,
 
     /// Where to: .safetensors for a network, .nii or .nii.gz for a viewer
     #[arg(long, short, value_name = "FILE")]
@@ -54,14 +57,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         )
         .into());
     }
-    let recipe = args.scan.recipe()?;
+    let recipe = args.recipe.recipe()?;
     let options = args.scan.options()?;
     let spinner = talk::spinner("making the tensor");
     let input = Input::open(&args.scan.input)?;
     let chosen = input.choose(args.scan.series.as_deref(), args.scan.force)?;
     // Inflating keeps one core busy; hashing takes the other meanwhile.
     let (prepared, hashed) = std::thread::scope(|scope| {
-        let hashing = scope.spawn(|| hashes(&input, chosen));
+        let hashing = scope.spawn(|| hashes_of(&input.files(chosen)));
         let prepared = make(args, kind, &input, chosen, &recipe, &options);
         (prepared, hashing.join())
     });
@@ -182,14 +185,4 @@ fn provenance(prepared: &Prepared, input: &Input, chosen: usize) -> BTreeMap<Str
     .into_iter()
     .map(|(key, value)| (key.to_owned(), text(value)))
     .collect()
-}
-
-/// The files the volume was read from, hashed.
-fn hashes(input: &Input, chosen: usize) -> anyhow::Result<Vec<HashedInput>> {
-    let files = input.files(chosen);
-    let hashed = files.into_iter().map(|path| {
-        let sha256 = sha256_of(&path)?;
-        Ok(HashedInput { path, sha256 })
-    });
-    hashed.collect()
 }

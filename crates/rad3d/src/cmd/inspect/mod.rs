@@ -12,7 +12,7 @@ use rad3d_volume::{
 use serde::Serialize;
 
 use crate::exit::Outcome;
-use crate::scan_args::ScanArgs;
+use crate::scan_args::{RecipeArgs, ScanArgs};
 use crate::talk;
 
 /// Say what a scan is and what would be done to it.
@@ -25,6 +25,9 @@ use crate::talk;
 pub(crate) struct Args {
     #[command(flatten)]
     scan: ScanArgs,
+
+    #[command(flatten)]
+    recipe: RecipeArgs,
 
     /// Print one JSON object instead of a table
     #[arg(long)]
@@ -103,7 +106,7 @@ impl Verdict {
 
 /// Reads, decides without insisting, shows.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let recipe = args.scan.recipe()?;
+    let recipe = args.recipe.recipe()?;
     let options = args.scan.options()?;
     let spinner = talk::spinner("reading");
     let input = Input::open(&args.scan.input)?;

@@ -1,0 +1,246 @@
+//! The part of a model that turns numbers into a report: mapper, language model, tokenizer.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use rad3d_nn::causal_lm::{CausalLm, LmOptions};
+use rad3d_nn::generate::{Ended, GenerationSettings, Prompt, generate};
+use rad3d_nn::projector::{
+    LinearConfig, LinearProjector, MapperConfig, PrefixMapper, Projector, R2GenGpt, join_priors,
+};
+use rad3d_report::{Report, WrittenToken};
+use rad3d_weights::{
+    Checkpoint, Loader, MapperInputs, MapperKind, MapperPart, MapperTarget, ModelFolder, Tokenizer,
+    llm_sha256,
+};
+
+use crate::encoder::Encoded;
+use crate::exit::UsageError;
+
+/// Which language model to take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LlmChoice<'a> {
+    /// The model folder's own.
+    Own,
+    /// One that lies elsewhere; it must be the one that the mapper was trained through.
+    At(&'a Path),
+    /// One that lies elsewhere, whatever it is.
+    Unchecked(&'a Path),
+}
+
+/// A model's mapper, language model and tokenizer, ready to write.
+pub(crate) struct Writer {
+    /// Where the language model was taken from.
+    pub(crate) llm_path: PathBuf,
+    mapper: Box<dyn Projector>,
+    inputs: MapperInputs,
+    target: MapperTarget,
+    llm: CausalLm,
+    tokenizer: Tokenizer,
+}
+
+/// A report, and how it came about.
+pub(crate) struct Written {
+    /// The text, parted into its sections.
+    pub(crate) report: Report,
+    /// Its tokens in order, the one that ended it included.
+    pub(crate) tokens: Vec<WrittenToken>,
+    /// Whether the model ended it.
+    pub(crate) ended_by_itself: bool,
+}
+
+impl Writer {
+    /// Loads what `folder` writes with.
+    pub(crate) fn open(folder: &ModelFolder, llm: LlmChoice<'_>) -> anyhow::Result<Self> {
+        let place = folder.path().display();
+        let manifest = folder.manifest();
+        let (Some(part), Some(weights)) = (&manifest.mapper, folder.mapper()?) else {
+            let what = format!("{place}: has no mapper, so it writes no reports");
+            let hint = "import one with rad3d model import --mapper, or train one";
+            return Err(UsageError::new(what, hint).into());
+        };
+        let Some(inputs) = manifest.mapper_inputs() else {
+            let (takes, latent) = (part.config.input_dim, manifest.tower.config.latent);
+            let labels = manifest.head.as_ref().map_or(0, |head| head.labels.len());
+            return Err(UsageError::new(
+                format!(
+                    "{place}: the mapper takes {takes} values; an embedding has {latent}, the \
+                     head gives {labels} logits"
+                ),
+                "use the mapper with the tower and the head that it was trained with",
+            )
+            .into());
+        };
+        let llm_path = llm_path(folder, part, llm)?;
+        let mapper = load_mapper(part, &weights)?;
+        let llm = CausalLm::open(&llm_path, LmOptions::default())?;
+        let tokenizer = Tokenizer::of_model(&Checkpoint::open(&llm_path)?)?;
+        let config = llm.config();
+        tokenizer.check_fits(config.vocabulary)?;
+        if config.embedding_width != mapper.width() {
+            return Err(UsageError::new(
+                format!(
+                    "{}: is {} wide, the mapper of {place} writes to a width of {}",
+                    llm_path.display(),
+                    config.embedding_width,
+                    mapper.width()
+                ),
+                "give the language model that the mapper was trained through",
+            )
+            .into());
+        }
+        Ok(Self {
+            llm_path,
+            mapper,
+            inputs,
+            target: part.target,
+            llm,
+            tokenizer,
+        })
+    }
+
+    /// The prefix `[prefix, width]` of a scan; raw logits are its priors.
+    pub(crate) fn prefix(&self, encoded: &Encoded) -> anyhow::Result<Vec<f32>> {
+        let Encoded { embedding, logits } = encoded;
+        Ok(match self.inputs {
+            MapperInputs::Embedding => self.mapper.project(embedding)?,
+            MapperInputs::EmbeddingAndLogits => {
+                self.mapper.project(&join_priors(embedding, logits, 1)?)?
+            }
+            MapperInputs::Logits => self.mapper.project(logits)?,
+        })
+    }
+
+    /// Most tokens that fit behind a prefix.
+    pub(crate) fn room(&self) -> usize {
+        let context = self.llm.config().context;
+        context.saturating_sub(self.mapper.prefix_length())
+    }
+
+    /// Writes the report of a prefix. The model's own end tokens are added to `settings`.
+    pub(crate) fn write(
+        &self,
+        prefix: &[f32],
+        settings: &GenerationSettings,
+    ) -> anyhow::Result<Written> {
+        let mut ends = self.tokenizer.special().eos.clone();
+        ends.extend(&self.llm.config().stop_tokens);
+        ends.sort_unstable();
+        ends.dedup();
+        if ends.is_empty() {
+            return Err(UsageError::new(
+                format!(
+                    "{}: names no token that ends a text",
+                    self.llm_path.display()
+                ),
+                "set eos_token_id in its config.json",
+            )
+            .into());
+        }
+        let settings = GenerationSettings {
+            stop_tokens: ends,
+            ..settings.clone()
+        };
+        let prompts = [Prompt::embeddings(prefix)];
+        let texts = generate(&self.llm, &prompts, &settings, &mut |_| {
+            ControlFlow::Continue(())
+        })?;
+        let text = texts
+            .into_iter()
+            .next()
+            .ok_or_else(|| anyhow::anyhow!("one prompt gave no text"))?;
+        let mut stream = self.tokenizer.stream(true);
+        let mut tokens = Vec::with_capacity(text.tokens.len());
+        for (&id, &log_probability) in text.tokens.iter().zip(&text.log_probabilities) {
+            tokens.push(WrittenToken {
+                text: stream.push(id)?,
+                log_probability: f64::from(log_probability),
+            });
+        }
+        let rest = stream.finish()?;
+        if let Some(last) = tokens.last_mut() {
+            last.text.push_str(&rest);
+        }
+        let whole: String = tokens.iter().map(|token| token.text.as_str()).collect();
+        Ok(Written {
+            report: self.parted(&whole),
+            tokens,
+            ended_by_itself: text.ended == Ended::StopToken,
+        })
+    }
+
+    /// The text as a report. A mapper trained on impressions alone may write no heading.
+    fn parted(&self, text: &str) -> Report {
+        let report = Report::parse(text);
+        match self.target {
+            MapperTarget::Impression if report.impression.is_empty() => Report {
+                findings: String::new(),
+                impression: report.findings,
+            },
+            _ => report,
+        }
+    }
+}
+
+/// The language model's place, checked against what the mapper was trained through.
+fn llm_path(
+    folder: &ModelFolder,
+    mapper: &MapperPart,
+    choice: LlmChoice<'_>,
+) -> anyhow::Result<PathBuf> {
+    match choice {
+        // Whether it is the mapper's, the manifest was checked for.
+        LlmChoice::Own => folder.llm_path().ok_or_else(|| {
+            let what = format!("{}: has no language model", folder.path().display());
+            UsageError::new(what, "name one with --llm").into()
+        }),
+        LlmChoice::Unchecked(path) => Ok(path.to_owned()),
+        LlmChoice::At(path) => {
+            let trained = match (&mapper.llm_sha256, &folder.manifest().llm) {
+                (Some(sha256), _) => sha256.clone(),
+                (None, Some(own)) => own.sha256(),
+                (None, None) => return Ok(path.to_owned()),
+            };
+            let found = llm_sha256(path)?;
+            if found == trained {
+                return Ok(path.to_owned());
+            }
+            Err(UsageError::new(
+                format!(
+                    "{}: is the language model {found}, the mapper was trained through {trained}",
+                    path.display()
+                ),
+                "give that one; --llm-unchecked takes another form of it, such as a GGUF file \
+                 made of it",
+            )
+            .into())
+        }
+    }
+}
+
+fn load_mapper(part: &MapperPart, weights: &Checkpoint) -> anyhow::Result<Box<dyn Projector>> {
+    let mut loader = Loader::new(weights, Vec::new());
+    let sizes = part.config;
+    let linear = LinearConfig {
+        input_dim: sizes.input_dim,
+        width: sizes.width,
+        prefix_length: sizes.prefix_length,
+    };
+    let mapper: Box<dyn Projector> = match part.kind {
+        MapperKind::Transformer => {
+            let config = MapperConfig {
+                input_dim: sizes.input_dim,
+                width: sizes.width,
+                prefix_length: sizes.prefix_length,
+                clip_length: sizes.clip_length,
+                layers: sizes.layers,
+                heads: sizes.heads,
+            };
+            Box::new(PrefixMapper::load(&config, &mut loader)?)
+        }
+        MapperKind::Linear => Box::new(LinearProjector::load(&linear, &mut loader)?),
+        MapperKind::R2GenGpt => Box::new(R2GenGpt::load(&linear, &mut loader)?),
+    };
+    loader.finish()?;
+    Ok(mapper)
+}
