@@ -50,6 +50,7 @@
 pub mod bootstrap;
 pub mod error;
 pub mod labels;
+pub mod text;
 
 pub use bootstrap::{
     Bootstrap, Comparison, Estimate, ItemMean, Resamples, Statistic, Together, holm, percentile,
@@ -58,4 +59,8 @@ pub use error::{Fault, MetricsError, Result};
 pub use labels::{
     Auroc, AurocStatistic, Averages, CalibrationBin, CalibrationCurve, Cell, Classification,
     ClassificationStatistic, LabelMatrix, Matrix, RocCurve, RocPoint, ScoreMatrix, crg,
+};
+pub use text::{
+    Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Punkt, Rouge, RougeScore,
+    SacreSmoothing, Tokens, WordNet, cider, coco_rouge_l, porter_stem,
 };

@@ -1,0 +1,26 @@
+//! Text against text: BLEU, ROUGE, METEOR and CIDEr, each as the published program computes it
+//! (spec `metrics` 1 to 4).
+//!
+//! A metric takes [`Tokens`]; which tokenizer made them moves its score by points, so the
+//! tokenizer belongs to the metric's name.
+
+mod bleu;
+mod cider;
+mod meteor;
+mod pair;
+mod porter;
+mod punkt;
+mod rouge;
+mod thirteen_a;
+mod tokens;
+mod treebank;
+mod wordnet;
+
+pub use bleu::{Bleu, BleuCounts, BleuStatistic, NltkSmoothing, SacreSmoothing};
+pub use cider::cider;
+pub use meteor::Meteor;
+pub use porter::porter_stem;
+pub use punkt::Punkt;
+pub use rouge::{Rouge, RougeScore, coco_rouge_l};
+pub use tokens::Tokens;
+pub use wordnet::WordNet;
