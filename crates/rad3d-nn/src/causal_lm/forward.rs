@@ -156,7 +156,7 @@ impl CausalLm {
             &through.matrix,
             beside.map_or(&through.matrix, |up| &up.matrix),
         ];
-        let product_input = Input::new(input, self.arithmetic, &matrices);
+        let product_input = Input::new(self.isa, input, self.arithmetic, &matrices);
         let (inner_columns, outer_columns) = (inner.shared(), outer.shared());
         let panels = through.matrix.panels();
         self.pool
@@ -183,7 +183,12 @@ impl CausalLm {
     /// Several linear maps of the same input, shared out together.
     pub(super) fn linear<const K: usize>(&self, input: &Rows, maps: [&Linear; K]) -> [Rows; K] {
         let mut outputs = maps.map(|map| Rows::zeros(input.count(), map.matrix.rows()));
-        let product_input = Input::new(input, self.arithmetic, &maps.map(|map| &map.matrix));
+        let product_input = Input::new(
+            self.isa,
+            input,
+            self.arithmetic,
+            &maps.map(|map| &map.matrix),
+        );
         let shared: [_; K] = outputs.each_mut().map(Rows::shared);
         let panels = maps.iter().map(|map| map.matrix.panels()).sum();
         self.pool
@@ -228,7 +233,7 @@ impl CausalLm {
             .as_ref()
             .map_or(&weights.tokens, |head| &head.matrix);
         let mut logits = Rows::zeros(rows.count(), matrix.rows());
-        let input = Input::new(&rows, self.arithmetic, &[matrix]);
+        let input = Input::new(self.isa, &rows, self.arithmetic, &[matrix]);
         let shared = logits.shared();
         self.pool.for_ranges(
             matrix.panels(),

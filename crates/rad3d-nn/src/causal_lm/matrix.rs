@@ -7,7 +7,8 @@ use half::{bf16, f16};
 use super::blocks::{BlockFormat, TILE};
 use super::panels::QuantPanels;
 use super::pool::Pool;
-use super::rows::{QuantisedRows, Rows, SharedRows};
+use super::rounded::{CodeKind, RoundedRows};
+use super::rows::{Rows, SharedRows};
 use super::simd::{Isa, LANES, Simd, dispatch};
 
 /// How quantised weights meet activations.
@@ -19,7 +20,9 @@ pub enum Arithmetic {
     /// Weights are unpacked to 32-bit floats as they are used: the dequantised model's numbers.
     Exact,
     /// Activations are rounded to 16 bits in blocks of 32 and multiplied as integers: an error of
-    /// 1/65,000 of the block's largest value.
+    /// 1/65,000 of the block's largest value. A vector gets the same bits alone, where its codes are
+    /// taken as two bytes each, and in a batch, where they are words and weights are widened once
+    /// for eight vectors.
     #[default]
     Fine,
     /// Activations are rounded to 8 bits in blocks of 32: fastest, with an error of 1/254 of the
@@ -44,19 +47,31 @@ pub(super) struct Matrix {
 /// Input of a product: vectors, and their rounded form if quantised weights ask for it.
 pub(super) struct Input<'a> {
     rows: &'a Rows,
-    quantised: Option<QuantisedRows>,
+    rounded: Option<RoundedRows>,
 }
 
 impl<'a> Input<'a> {
     /// Prepares `rows` for products with `matrices`.
-    pub(super) fn new(rows: &'a Rows, arithmetic: Arithmetic, matrices: &[&Matrix]) -> Self {
-        let wanted = arithmetic != Arithmetic::Exact
-            && matrices
-                .iter()
-                .any(|matrix| matches!(matrix.storage, Storage::Quantised(_)));
+    pub(super) fn new(
+        isa: Isa,
+        rows: &'a Rows,
+        arithmetic: Arithmetic,
+        matrices: &[&Matrix],
+    ) -> Self {
+        let kind = match arithmetic {
+            Arithmetic::Exact => None,
+            Arithmetic::Fine if rows.count() == 1 => Some(CodeKind::Digits),
+            Arithmetic::Fine => Some(CodeKind::Words),
+            Arithmetic::Fast => Some(CodeKind::Bytes),
+        };
+        let wanted = matrices
+            .iter()
+            .any(|matrix| matches!(matrix.storage, Storage::Quantised(_)));
         Self {
             rows,
-            quantised: wanted.then(|| QuantisedRows::new(rows, arithmetic == Arithmetic::Fine)),
+            rounded: kind
+                .filter(|_| wanted)
+                .map(|kind| RoundedRows::new(isa, rows, kind)),
         }
     }
 }
@@ -167,8 +182,8 @@ impl Matrix {
         debug_assert_eq!(input.rows.count(), out.count());
         // SAFETY: passed on from the caller.
         unsafe {
-            if let (Storage::Quantised(weights), Some(codes)) = (&self.storage, &input.quantised) {
-                weights.multiply_quantised(isa, panels, codes, out);
+            if let (Storage::Quantised(weights), Some(codes)) = (&self.storage, &input.rounded) {
+                weights.multiply_rounded(isa, panels, codes, out);
             } else {
                 dispatch!(isa, multiply_floats::<>(
                     matrix: &Matrix = self,
@@ -402,7 +417,7 @@ mod tests {
                 assert_eq!(row, expected[(rows - 1) * columns..]);
                 for isa in [Isa::Portable, Isa::detect()] {
                     let mut out = Rows::zeros(count, rows);
-                    let product_input = Input::new(&input, Arithmetic::Fast, &[&matrix]);
+                    let product_input = Input::new(isa, &input, Arithmetic::Fast, &[&matrix]);
                     let panels = 0..matrix.panels();
                     // SAFETY: `out` has a row for each input and columns for all panels.
                     unsafe { matrix.multiply(isa, panels, &product_input, out.shared()) };
@@ -438,7 +453,7 @@ mod tests {
         let product = |values: &[f32]| {
             let input = Rows::from_packed(columns, values);
             let mut out = Rows::zeros(input.count(), rows);
-            let product_input = Input::new(&input, Arithmetic::Exact, &[&matrix]);
+            let product_input = Input::new(Isa::detect(), &input, Arithmetic::Exact, &[&matrix]);
             // SAFETY: `out` has a row for each input and columns for all panels.
             unsafe {
                 matrix.multiply(

@@ -20,6 +20,7 @@ mod names;
 mod panels;
 mod pool;
 mod rotary;
+mod rounded;
 mod rows;
 mod simd;
 #[cfg(feature = "burn")]

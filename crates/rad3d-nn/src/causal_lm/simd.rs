@@ -62,6 +62,10 @@ pub(super) trait Simd: Copy {
     type F: Copy;
     /// 32 bytes: four neighbouring columns of eight rows, row by row.
     type B: Copy;
+    /// 16 words: two columns of eight rows, row by row.
+    type W: Copy;
+    /// Eight 32-bit whole numbers, one a row.
+    type I: Copy;
 
     unsafe fn splat(x: f32) -> Self::F;
     unsafe fn load(from: *const f32) -> Self::F;
@@ -92,6 +96,15 @@ pub(super) trait Simd: Copy {
     /// Weights have `BITS` bits and no sign, or 8 and a sign; `a` points to `4 * C` activations
     /// from -127 to 127.
     unsafe fn dot<const BITS: u32, const C: usize>(weights: [Self::B; C], a: *const i8) -> Self::F;
+
+    /// The first two columns, then the others, the bytes being signed or not.
+    unsafe fn widen<const SIGNED: bool>(x: Self::B) -> [Self::W; 2];
+    /// The same two words for every row.
+    unsafe fn splat_pair(from: *const i16) -> Self::W;
+    unsafe fn zeros() -> Self::I;
+    /// Adds to each row's sum the products of its two columns.
+    unsafe fn add_products(sum: Self::I, weights: Self::W, a: Self::W) -> Self::I;
+    unsafe fn to_floats(x: Self::I) -> Self::F;
 }
 
 /// Works on every processor.
@@ -101,6 +114,8 @@ pub(super) struct Portable;
 impl Simd for Portable {
     type F = [f32; LANES];
     type B = [u8; 32];
+    type W = [i16; 16];
+    type I = [i32; LANES];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::F {
@@ -213,6 +228,40 @@ impl Simd for Portable {
         }
         sums.map(|sum| sum as f32)
     }
+    #[inline(always)]
+    unsafe fn widen<const SIGNED: bool>(x: Self::B) -> [Self::W; 2] {
+        std::array::from_fn(|half| {
+            std::array::from_fn(|at| {
+                let byte = x[at / 2 * 4 + 2 * half + at % 2];
+                if SIGNED {
+                    i16::from(byte.cast_signed())
+                } else {
+                    i16::from(byte)
+                }
+            })
+        })
+    }
+    #[inline(always)]
+    unsafe fn splat_pair(from: *const i16) -> Self::W {
+        // SAFETY: the caller's promise.
+        let pair = unsafe { from.cast::<[i16; 2]>().read_unaligned() };
+        std::array::from_fn(|at| pair[at % 2])
+    }
+    #[inline(always)]
+    unsafe fn zeros() -> Self::I {
+        [0; LANES]
+    }
+    #[inline(always)]
+    unsafe fn add_products(sum: Self::I, weights: Self::W, a: Self::W) -> Self::I {
+        std::array::from_fn(|row| {
+            let product = |at: usize| i32::from(weights[at]) * i32::from(a[at]);
+            sum[row] + product(2 * row) + product(2 * row + 1)
+        })
+    }
+    #[inline(always)]
+    unsafe fn to_floats(x: Self::I) -> Self::F {
+        x.map(|x| x as f32)
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -237,6 +286,8 @@ mod avx2 {
     impl Simd for Avx2 {
         type F = __m256;
         type B = __m256i;
+        type W = __m256i;
+        type I = __m256i;
 
         #[inline(always)]
         unsafe fn splat(x: f32) -> __m256 {
@@ -402,6 +453,43 @@ mod avx2 {
                 }
                 _mm256_cvtepi32_ps(total)
             }
+        }
+        #[inline(always)]
+        unsafe fn widen<const SIGNED: bool>(x: __m256i) -> [__m256i; 2] {
+            // Byte indices for both words of four rows, lowest byte first; 0x80 gives zero.
+            const ROWS: [u32; 4] = [0x8001_8000, 0x8005_8004, 0x8009_8008, 0x800d_800c];
+            unsafe {
+                let [a, b, c, d] = ROWS.map(u32::cast_signed);
+                let low = _mm256_setr_epi32(a, b, c, d, a, b, c, d);
+                let rest = _mm256_add_epi8(low, _mm256_set1_epi16(2));
+                if SIGNED {
+                    // Signed bytes go to the upper half of their word and are shifted down.
+                    let first = _mm256_shuffle_epi8(x, _mm256_slli_epi16::<8>(low));
+                    let second = _mm256_shuffle_epi8(x, _mm256_slli_epi16::<8>(rest));
+                    [
+                        _mm256_srai_epi16::<8>(first),
+                        _mm256_srai_epi16::<8>(second),
+                    ]
+                } else {
+                    [_mm256_shuffle_epi8(x, low), _mm256_shuffle_epi8(x, rest)]
+                }
+            }
+        }
+        #[inline(always)]
+        unsafe fn splat_pair(from: *const i16) -> __m256i {
+            unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
+        }
+        #[inline(always)]
+        unsafe fn zeros() -> __m256i {
+            unsafe { _mm256_setzero_si256() }
+        }
+        #[inline(always)]
+        unsafe fn add_products(sum: __m256i, weights: __m256i, a: __m256i) -> __m256i {
+            unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(weights, a)) }
+        }
+        #[inline(always)]
+        unsafe fn to_floats(x: __m256i) -> __m256 {
+            unsafe { _mm256_cvtepi32_ps(x) }
         }
     }
 }
