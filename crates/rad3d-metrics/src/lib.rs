@@ -49,17 +49,24 @@
 
 pub mod bootstrap;
 pub mod error;
+pub mod evaluation;
+pub mod input;
 pub mod labels;
+pub mod protocol;
+pub mod render;
 pub mod text;
 
 pub use bootstrap::{
     Bootstrap, Comparison, Estimate, ItemMean, Resamples, Statistic, Together, holm, percentile,
 };
 pub use error::{Fault, MetricsError, Result};
+pub use evaluation::{Evaluation, Settings, Subjects};
+pub use input::{ReportText, align, read_labels, read_reports, read_scores};
 pub use labels::{
     Auroc, AurocStatistic, Averages, CalibrationBin, CalibrationCurve, Cell, Classification,
     ClassificationStatistic, LabelMatrix, Matrix, RocCurve, RocPoint, ScoreMatrix, crg,
 };
+pub use protocol::{BleuProgram, Protocol};
 pub use text::{
     Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Punkt, Rouge, RougeScore,
     SacreSmoothing, Tokens, WordNet, cider, coco_rouge_l, porter_stem,

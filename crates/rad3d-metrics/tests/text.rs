@@ -1,7 +1,11 @@
 //! Text metrics against nltk, sacrebleu, evaluate, rouge_score and pycocoevalcap on 50 pairs
 //! (`tests/golden/metrics_text.py`): empty texts, single words, entities, emoji, negations.
 
-#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test without its files has failed"
+)]
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
