@@ -5,8 +5,10 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Tensors, assert_close};
-use rad3d_nn::cpu::Isa;
+use rad3d_nn::AbnormalityHead;
+use rad3d_nn::cpu::{Isa, Precision};
 use rad3d_nn::ct_vit::{CtVit, CtVitConfig, Stage, StageObserver};
+use rad3d_weights::{Checkpoint, Loader, ct_clip_ignores};
 
 const BATCH: usize = 2;
 const STAGE_TOLERANCE: f32 = 5e-4;
@@ -119,5 +121,72 @@ fn every_stage_matches_the_published_code_on_every_instruction_set() {
         );
         assert_close("latent", &latent, golden.get("latent"), LATENT_TOLERANCE);
         assert_eq!(latent.len(), BATCH * config.latent);
+    }
+}
+
+/// The tiny tower in f32 and with bfloat16 products: what the rounding does to embedding and codes.
+#[test]
+fn bfloat16_products_move_the_embedding_by_little() {
+    let golden = Tensors::read("ct-clip/ctclip_tiny_io.safetensors");
+    let checkpoint = Checkpoint::open(common::fixture("ct-clip/lipro_tiny.pt")).unwrap();
+    let mut loader = Loader::new(&checkpoint, ct_clip_ignores());
+    let names = (0..18).map(|index| format!("label {index}")).collect();
+    let head = AbnormalityHead::load(tiny().latent, names, &mut loader).unwrap();
+    let logits = |latents: &[f32]| -> Vec<f32> {
+        let rows = latents.chunks_exact(tiny().latent);
+        rows.flat_map(|row| head.logits(row).unwrap()).collect()
+    };
+    // With a codebook all or nothing: a token keeps its code, and the embedding its bits, or not.
+    let continuous = CtVitConfig {
+        codebook: None,
+        ..tiny()
+    };
+    for config in [tiny(), continuous] {
+        let encode = |precision| {
+            let mut weights = Tensors::read("ct-clip/ctclip_tiny.safetensors");
+            let tower = CtVit::load_in(precision, &config, &mut weights).unwrap();
+            let mut seen = Recorder::default();
+            let latent = tower
+                .encode_observed(golden.get("video"), &mut seen)
+                .unwrap();
+            (latent, seen)
+        };
+        let (exact, exact_stages) = encode(Precision::F32);
+        let (rounded, rounded_stages) = encode(Precision::Bf16Emulated);
+        let largest = |a: &[f32], b: &[f32]| {
+            difference(a, b)
+                .into_iter()
+                .fold(0.0, |largest: f32, gap| largest.max(gap.abs()))
+        };
+        let gap = largest(&exact, &rounded);
+        let cosine = exact
+            .chunks_exact(config.latent)
+            .zip(rounded.chunks_exact(config.latent))
+            .map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>())
+            .fold(1.0, f32::min);
+        let square = |values: &[f32]| values.iter().map(|x| x * x).sum::<f32>();
+        let (before, after) = (
+            &exact_stages.stages["vq.in"],
+            &rounded_stages.stages["vq.in"],
+        );
+        let tokens = (square(&difference(before, after)) / square(before)).sqrt();
+        let codes = exact_stages.codes.iter().zip(&rounded_stages.codes);
+        let moved = codes.filter(|(a, b)| a != b).count();
+        eprintln!(
+            "codebook {:?}: embedding {gap:e}, cosine {cosine}, tokens {tokens:e}, {moved} of {} codes",
+            config.codebook,
+            exact_stages.codes.len()
+        );
+        assert!(tokens > 1e-4, "nothing was rounded");
+        assert!(tokens < 3e-2, "tokens moved by {tokens}");
+        if config.codebook.is_some() {
+            assert_eq!(moved, 0, "codes changed");
+            assert_eq!(exact, rounded, "the codebook takes up what rounding does");
+        } else {
+            let logits = largest(&logits(&exact), &logits(&rounded));
+            eprintln!("logits {logits:e}");
+            assert!(gap > 0.0 && gap < 1e-2 && cosine > 0.9998, "{gap} {cosine}");
+            assert!(logits > 0.0 && logits < 3e-2, "{logits}");
+        }
     }
 }

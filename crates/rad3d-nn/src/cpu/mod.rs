@@ -12,6 +12,7 @@ mod linear;
 mod matrix;
 mod panel;
 mod parallel;
+mod precision;
 mod tile;
 
 pub use attention::{AttentionBias, AttentionShape, attend};
@@ -22,6 +23,7 @@ pub(crate) use linear::linear;
 pub use matrix::PackedMatrix;
 pub(crate) use panel::{add_panel_to_rows, panel_to_rows, rows_to_panel};
 pub(crate) use parallel::with_scratch;
+pub use precision::{Kernel, Precision};
 
 /// `a · b + c`, fused where the instruction set can do that in one instruction.
 #[inline(always)]

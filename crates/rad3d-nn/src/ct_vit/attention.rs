@@ -6,7 +6,7 @@ use super::config::CtVitConfig;
 use super::layers::{LayerNorm, TASK_PANELS, rows_to_panels, split};
 use crate::Result;
 use crate::cpu::{
-    AttentionBias, AttentionShape, Isa, PackedMatrix, add_panel_to_rows, attend, panel_to_rows,
+    AttentionBias, AttentionShape, Kernel, PackedMatrix, add_panel_to_rows, attend, panel_to_rows,
     rows_to_panel, with_scratch,
 };
 use crate::source::Scope;
@@ -27,11 +27,11 @@ pub(super) struct Attention {
 }
 
 impl Attention {
-    pub(super) fn load(mut scope: Scope<'_>, isa: Isa, config: &CtVitConfig) -> Result<Self> {
+    pub(super) fn load(mut scope: Scope<'_>, kernel: Kernel, config: &CtVitConfig) -> Result<Self> {
         let (dim, inner, head_dim) = (config.dim, config.inner(), config.head_dim);
         let mut matrix = |name, outputs, inputs| -> Result<_> {
             let weight = scope.take(name, &[outputs, inputs])?;
-            Ok(PackedMatrix::new(isa, &weight, outputs, inputs))
+            Ok(PackedMatrix::new(kernel, &weight, outputs, inputs))
         };
         let to_q = matrix("to_q.weight", inner, dim)?;
         let to_kv = matrix("to_kv.weight", 2 * inner, dim)?;

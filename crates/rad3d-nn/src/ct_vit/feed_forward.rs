@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::config::CtVitConfig;
 use super::layers::{LayerNorm, TASK_PANELS, split};
 use crate::Result;
-use crate::cpu::{Isa, PackedMatrix, add_panel_to_rows, geglu, with_scratch};
+use crate::cpu::{Kernel, PackedMatrix, add_panel_to_rows, geglu, with_scratch};
 use crate::source::Scope;
 
 /// Hidden features that are made before they are gated, so that they never leave the L2 cache.
@@ -21,13 +21,13 @@ pub(super) struct FeedForward {
 }
 
 impl FeedForward {
-    pub(super) fn load(mut scope: Scope<'_>, isa: Isa, config: &CtVitConfig) -> Result<Self> {
+    pub(super) fn load(mut scope: Scope<'_>, kernel: Kernel, config: &CtVitConfig) -> Result<Self> {
         let (dim, inner) = (config.dim, config.feed_forward_inner());
-        let rows = isa.tile_rows();
+        let rows = kernel.isa().tile_rows();
         let padded = inner.next_multiple_of(rows);
 
         let weight = scope.take("1.weight", &[2 * inner, dim])?;
-        let mut expand = PackedMatrix::zeros(isa, 2 * padded, dim);
+        let mut expand = PackedMatrix::zeros(kernel, 2 * padded, dim);
         expand.fill(|output, row| {
             let tile = output / rows;
             let feature = tile / 2 * rows + output % rows;
@@ -44,7 +44,7 @@ impl FeedForward {
         });
 
         let weight = scope.take("4.weight", &[dim, inner])?;
-        let mut contract = PackedMatrix::zeros(isa, dim, padded);
+        let mut contract = PackedMatrix::zeros(kernel, dim, padded);
         contract.fill(|output, row| {
             row[..inner].copy_from_slice(&weight[output * inner..(output + 1) * inner]);
         });

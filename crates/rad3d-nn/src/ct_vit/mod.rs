@@ -23,7 +23,7 @@ use patch::PatchEmbedding;
 use spatial_bias::SpatialBias;
 use transformer::{Activations, Transformer};
 
-use crate::cpu::{AttentionBias, Isa, l2_normalise};
+use crate::cpu::{AttentionBias, Isa, Kernel, Precision, l2_normalise};
 use crate::source::{Scope, WeightSource};
 use crate::{Fault, NnError, Result};
 
@@ -52,6 +52,21 @@ impl CtVit {
         Self::load_for(Isa::detect(), config, weights)
     }
 
+    /// As [`CtVit::load`], with matrix products in another precision.
+    ///
+    /// bfloat16 serves the products of all layers. Patches are cut, rows normalised, attention
+    /// weighed, codes searched and the embedding projected in f32 all the same.
+    ///
+    /// # Errors
+    /// As [`CtVit::load`], and [`Fault::Device`] for a precision that this processor lacks.
+    pub fn load_in(
+        precision: Precision,
+        config: &CtVitConfig,
+        weights: &mut dyn WeightSource,
+    ) -> Result<Self> {
+        Self::load_with(Kernel::new(Isa::detect(), precision)?, config, weights)
+    }
+
     /// As [`CtVit::load`], with the kernels of another instruction set.
     ///
     /// # Errors
@@ -61,6 +76,15 @@ impl CtVit {
         config: &CtVitConfig,
         weights: &mut dyn WeightSource,
     ) -> Result<Self> {
+        Self::load_with(isa.into(), config, weights)
+    }
+
+    fn load_with(
+        kernel: Kernel,
+        config: &CtVitConfig,
+        weights: &mut dyn WeightSource,
+    ) -> Result<Self> {
+        let isa = kernel.isa();
         config.check()?;
         let mut root = Scope::new(weights, "");
         let projection = LatentProjection::load(
@@ -70,11 +94,11 @@ impl CtVit {
         )?;
         let mut tower = root.scope("visual_transformer");
         let stack = |tower: &mut Scope<'_>, name, stack| {
-            Transformer::load(tower.scope(name), isa, config, stack)
+            Transformer::load(tower.scope(name), kernel, config, stack)
         };
         Ok(Self {
             isa,
-            patch: PatchEmbedding::load(tower.scope("to_patch_emb"), isa, config)?,
+            patch: PatchEmbedding::load(tower.scope("to_patch_emb"), kernel, config)?,
             spatial: stack(&mut tower, "enc_spatial_transformer", Stack::Spatial)?,
             spatial_bias: SpatialBias::load(tower.scope("spatial_rel_pos_bias"), config)?
                 .panels(isa),

@@ -6,7 +6,7 @@ use super::config::CtVitConfig;
 use super::layers::{LayerNorm, split};
 use crate::Result;
 use crate::cpu::{
-    Isa, PackedMatrix, add_bias, normalise_row, panel_to_rows, rows_to_panel, with_scratch,
+    Kernel, PackedMatrix, add_bias, normalise_row, panel_to_rows, rows_to_panel, with_scratch,
 };
 use crate::source::{Scope, Weight};
 
@@ -24,13 +24,13 @@ pub(super) struct PatchEmbedding {
 }
 
 impl PatchEmbedding {
-    pub(super) fn load(mut scope: Scope<'_>, isa: Isa, config: &CtVitConfig) -> Result<Self> {
+    pub(super) fn load(mut scope: Scope<'_>, kernel: Kernel, config: &CtVitConfig) -> Result<Self> {
         let (voxels, dim) = (config.patch_voxels(), config.dim);
         let weight = scope.take("2.weight", &[dim, voxels])?;
         Ok(Self {
             voxel_gain: scope.take("1.weight", &[voxels])?,
             voxel_shift: scope.take("1.bias", &[voxels])?,
-            linear: PackedMatrix::new(isa, &weight, dim, voxels),
+            linear: PackedMatrix::new(kernel, &weight, dim, voxels),
             bias: scope.take("2.bias", &[dim])?,
             norm: LayerNorm::load(scope.scope("3"), "weight", "bias", dim)?,
         })

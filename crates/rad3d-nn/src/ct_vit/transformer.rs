@@ -9,7 +9,7 @@ use super::layers::LayerNorm;
 use super::observer::{Stack, Stage};
 use super::peg::Peg;
 use crate::Result;
-use crate::cpu::{AttentionBias, AttentionShape, Isa};
+use crate::cpu::{AttentionBias, AttentionShape, Isa, Kernel};
 use crate::source::Scope;
 
 /// Convolution, attention and feed-forward, each with its residual.
@@ -53,7 +53,7 @@ impl Activations {
 impl Transformer {
     pub(super) fn load(
         mut scope: Scope<'_>,
-        isa: Isa,
+        kernel: Kernel,
         config: &CtVitConfig,
         stack: Stack,
     ) -> Result<Self> {
@@ -68,8 +68,8 @@ impl Transformer {
             let mut scope = scope.scope(&index.to_string());
             layers.push(Layer {
                 peg: Peg::load(scope.scope("0"), config.dim)?,
-                attention: Attention::load(scope.scope("1"), isa, config)?,
-                feed_forward: FeedForward::load(scope.scope("3"), isa, config)?,
+                attention: Attention::load(scope.scope("1"), kernel, config)?,
+                feed_forward: FeedForward::load(scope.scope("3"), kernel, config)?,
             });
         }
         let norm_out = LayerNorm::load(scope.scope("norm_out"), "gamma", "beta", config.dim)?;
@@ -81,7 +81,7 @@ impl Transformer {
             head_dim,
         };
         Ok(Self {
-            isa,
+            isa: kernel.isa(),
             stack,
             grid,
             shape,
