@@ -32,7 +32,8 @@ pub use loader::{IgnoreRule, Loaded, Loader, Mismatch, TensorFault, ct_clip_igno
 pub use model::{
     FamiliarityPart, FileRecord, HeadPart, Import, ImportReport, LabelPart, LlmKind, LlmPart,
     MANIFEST_FILE, MANIFEST_VERSION, Manifest, MapperConfig, MapperInputs, MapperKind, MapperPart,
-    MapperTarget, ModelFolder, RecipeChoice, TowerConfig, TowerPart, llm_sha256, tower_config,
+    MapperTarget, ModelFolder, RecipeChoice, TowerConfig, TowerPart, llm_sha256, read_calibration,
+    tower_config,
 };
 pub use pytorch::count_tensors_in_pickle;
 pub use safetensors_write::write_safetensors;

@@ -28,6 +28,7 @@ fn import() -> Import {
         tower: fixture("ct-clip/lipro_tiny.pt"),
         tower_licence: "CC-BY-NC-SA-4.0".into(),
         labels: (0..18).map(|index| format!("label {index}")).collect(),
+        calibration: Vec::new(),
         mapper: Some((fixture("mapper/mapper_tiny.safetensors"), "MIT".into())),
         mapper_tower_sha256: None,
         llm: Some((

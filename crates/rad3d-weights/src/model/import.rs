@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::expected;
 use super::llm::{LlmKind, LlmPart};
 use super::manifest::{
     FileRecord, HeadPart, LabelPart, MANIFEST_VERSION, Manifest, RecipeChoice, TowerConfig,
@@ -12,8 +13,8 @@ use super::mapper::{MapperConfig, MapperKind, MapperPart, MapperTarget, paper_he
 use super::{MANIFEST_FILE, ModelFolder};
 use crate::error::{Fault, Result, WeightsError};
 use crate::{
-    Checkpoint, Format, IgnoreRule, Loader, TensorView, Tokenizer, atomic, ct_clip_ignores,
-    sha256_of_file, write_safetensors,
+    Checkpoint, Format, Loader, TensorView, Tokenizer, atomic, ct_clip_ignores, sha256_of_file,
+    write_safetensors,
 };
 
 /// What to make a model folder of.
@@ -27,6 +28,8 @@ pub struct Import {
     pub tower_licence: String,
     /// Names of the head's labels, in order; needed if the tower's file has a head.
     pub labels: Vec<String>,
+    /// Temperatures and thresholds by label; labels that are not named keep 1 and 0.5.
+    pub calibration: Vec<LabelPart>,
     /// The mapper and its licence.
     pub mapper: Option<(PathBuf, String)>,
     /// SHA-256 of the tower (as imported) that the mapper was trained on; if not given, the file
@@ -73,7 +76,7 @@ impl Import {
         }
         let source = Checkpoint::open(&self.tower)?;
         let config = tower_config(&source, self.depth_and_patch)?;
-        let (tower, head, loaded) = split(&source)?;
+        let (tower, head, loaded) = split(&source, &config)?;
         let record = |name: &str, tensors: &BTreeMap<String, TensorView>, from: &Path| {
             let file = out.join(name);
             write_safetensors(&file, tensors, &BTreeMap::new())?;
@@ -125,10 +128,10 @@ impl Import {
 
     fn labels_for(&self, head: &BTreeMap<String, TensorView>) -> Result<Option<Vec<LabelPart>>> {
         let Some(bias) = head.get("classifier.bias") else {
-            if self.labels.is_empty() {
+            if self.labels.is_empty() && self.calibration.is_empty() {
                 return Ok(None);
             }
-            let what = "has no head (classifier.*), but labels were given";
+            let what = "has no head (classifier.*), but labels or a calibration were given";
             let hint = "give CT-LiPro's file, or leave the labels out";
             return Err(WeightsError::new(Fault::Manifest, &self.tower, what, hint));
         };
@@ -141,12 +144,24 @@ impl Import {
             let hint = "give one label for each output, in order";
             return Err(WeightsError::new(Fault::Manifest, &self.tower, what, hint));
         }
-        let uncalibrated = |name: &String| LabelPart {
-            name: name.clone(),
-            temperature: 1.0,
-            threshold: 0.5,
+        let known = |calibrated: &LabelPart| self.labels.contains(&calibrated.name);
+        if let Some(stranger) = self.calibration.iter().find(|label| !known(label)) {
+            let what = format!(
+                "the calibration's {:?} is no label of the head",
+                stranger.name
+            );
+            let hint = format!("the labels are: {}", self.labels.join(", "));
+            return Err(WeightsError::new(Fault::Manifest, &self.tower, what, hint));
+        }
+        let label = |name: &String| {
+            let calibrated = self.calibration.iter().find(|label| label.name == *name);
+            calibrated.cloned().unwrap_or_else(|| LabelPart {
+                name: name.clone(),
+                temperature: 1.0,
+                threshold: 0.5,
+            })
         };
-        Ok(Some(self.labels.iter().map(uncalibrated).collect()))
+        Ok(Some(self.labels.iter().map(label).collect()))
     }
 
     fn mapper(
@@ -161,11 +176,9 @@ impl Import {
         let stated = source.metadata().get("tower_sha256").cloned();
         let tower_sha256 = self.mapper_tower_sha256.clone().or(stated);
         let file = out.join("mapper.safetensors");
-        let mut tensors = BTreeMap::new();
-        for name in source.names() {
-            source.to_f32(name)?;
-            tensors.insert(name.to_owned(), source.tensor(name)?);
-        }
+        let mut loader = Loader::new(&source, Vec::new());
+        let tensors = take(&mut loader, expected::mapper(&config));
+        loader.finish()?;
         write_safetensors(&file, &tensors, source.metadata())?;
         Ok(MapperPart {
             file: describe(&file, "mapper.safetensors".to_owned(), path, licence)?,
@@ -235,23 +248,30 @@ fn describe(file: &Path, path: String, source: &Path, licence: &str) -> Result<F
 type Tensors = BTreeMap<String, TensorView>;
 
 /// The tower's and the head's tensors, all others ignored by rule.
-fn split(source: &Checkpoint) -> Result<(Tensors, Tensors, crate::Loaded)> {
-    let rules = ct_clip_ignores();
-    let is_ignored = |name: &str| rules.iter().any(|rule: &IgnoreRule| rule.matches(name));
-    let (mut tower, mut head) = (Tensors::new(), Tensors::new());
-    let mut loader = Loader::new(source, rules.clone());
-    for name in source.names().filter(|name| !is_ignored(name)) {
-        let is_head = name.starts_with("classifier.");
-        let is_tower = name.starts_with("visual_transformer.") || name == "to_visual_latent.weight";
-        // Anything else is left for the loader to complain of.
-        if let Some(info) = source.info(name)
-            && (is_head || is_tower)
-        {
-            let part = if is_head { &mut head } else { &mut tower };
-            part.insert(name.to_owned(), loader.take(name, &info.shape));
-        }
-    }
+fn split(source: &Checkpoint, config: &TowerConfig) -> Result<(Tensors, Tensors, crate::Loaded)> {
+    let mut loader = Loader::new(source, ct_clip_ignores());
+    let tower = take(&mut loader, expected::tower(config));
+    // A head is all there or not there at all; its bias alone tells how many labels it has.
+    let names = ["classifier.weight", "classifier.bias"];
+    let outputs = names.iter().find_map(|name| source.info(name));
+    let head = match outputs {
+        Some(info) => take(
+            &mut loader,
+            expected::head(config.latent, axis(&info.shape, 0)),
+        ),
+        None => Tensors::new(),
+    };
     Ok((tower, head, loader.finish()?))
+}
+
+fn take(loader: &mut Loader<'_>, expected: Vec<expected::Expected>) -> Tensors {
+    expected
+        .into_iter()
+        .map(|(name, shape)| {
+            let tensor = loader.take(&name, &shape);
+            (name, tensor)
+        })
+        .collect()
 }
 
 /// Sizes of the tower in a CT-CLIP checkpoint, from its tensors' shapes.

@@ -1,5 +1,7 @@
 //! Model folders: a manifest, and the files it names.
 
+mod calibration;
+mod expected;
 mod import;
 mod llm;
 mod manifest;
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+pub use calibration::read_calibration;
 pub use import::{Import, ImportReport, tower_config};
 pub use llm::{LlmKind, LlmPart, llm_sha256};
 pub use manifest::{
