@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rad3d_embeddings::Provenance;
+use rad3d_nn::cpu::Precision;
 use rad3d_nn::{AbnormalityHead, Calibration, CtVit, CtVitConfig};
 use rad3d_volume::Recipe;
 use rad3d_weights::{
@@ -30,13 +31,17 @@ pub(crate) struct Encoded {
 }
 
 impl Encoder {
-    /// Loads the encoding part of the model folder at `path`.
-    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        Self::of_model(&ModelFolder::open(path)?)
+    /// Loads the encoding part of the model folder at `path`, the tower's products in `precision`.
+    pub(crate) fn open(path: &Path, precision: Precision) -> anyhow::Result<Self> {
+        Self::with_precision(&ModelFolder::open(path)?, precision)
     }
 
     /// Loads the encoding part of a model folder.
     pub(crate) fn of_model(folder: &ModelFolder) -> anyhow::Result<Self> {
+        Self::with_precision(folder, Precision::F32)
+    }
+
+    fn with_precision(folder: &ModelFolder, precision: Precision) -> anyhow::Result<Self> {
         let (manifest, path) = (folder.manifest(), folder.path());
         let recipe = recipe_of(folder)?;
         let config = ct_vit_config(manifest.tower.config);
@@ -55,7 +60,7 @@ impl Encoder {
         }
         let weights = folder.tower()?;
         let mut loader = Loader::new(&weights, ct_clip_ignores());
-        let tower = CtVit::load(&config, &mut loader)?;
+        let tower = CtVit::load_in(precision, &config, &mut loader)?;
         loader.finish()?;
         let head = match (&manifest.head, folder.head()?) {
             (Some(part), Some(weights)) => {

@@ -9,6 +9,7 @@ use rad3d_report::LabelSet;
 use rad3d_volume::Recipe;
 use rad3d_weights::{
     Checkpoint, Hub, Import, Manifest, ModelFolder, Progress, RecipeChoice, Snapshot,
+    read_calibration,
 };
 use serde::Serialize;
 
@@ -57,6 +58,11 @@ struct ImportArgs {
     /// If the checkpoint has a head and this is not given: ct-rate.
     #[arg(long, value_name = "NAMES")]
     labels: Option<String>,
+
+    /// Temperature and threshold of each label: a .csv table with the header
+    /// label,temperature,threshold, or the same as .toml; labels left out keep 1 and 0.5
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
 
     /// Prefix mapper (ClipCap's names)
     #[arg(long, value_name = "FILE")]
@@ -171,6 +177,10 @@ fn import(args: &ImportArgs) -> anyhow::Result<Outcome> {
         tower: args.tower.clone(),
         tower_licence: args.tower_licence.clone(),
         labels,
+        calibration: match &args.calibration {
+            Some(file) => read_calibration(file)?,
+            None => Vec::new(),
+        },
         mapper: args
             .mapper
             .clone()

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use rad3d_embeddings::{EmbeddingRow, EmbeddingTable, Journal, read_parquet, write_parquet};
+use rad3d_nn::cpu::Precision;
 use rad3d_volume::{Input, MetadataRow, PrepareOptions, Recipe, prepare};
 use serde_json::json;
 
@@ -55,6 +56,11 @@ pub(crate) struct Args {
     /// Encode what is no chest CT or has large gaps all the same
     #[arg(long)]
     force: bool,
+
+    /// Factors of the tower's matrix products: f32, bf16 (only where the processor has AVX-512
+    /// BF16) or bf16-emulated (slow, to see what bf16 does to the numbers)
+    #[arg(long, value_name = "PRECISION", default_value = "f32")]
+    precision: Precision,
 }
 
 const EXAMPLES: &str = "\
@@ -131,7 +137,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut report = RunReport::start("encode");
     let outputs = Outputs::new(out, args.shard)?;
     let scans = scans_of_shard(&args.input, args.shard)?;
-    let encoder = Encoder::open(model)?;
+    let encoder = Encoder::open(model, args.precision)?;
     let mut work = Work::resume(&outputs, &encoder)?;
     let todo: Vec<Scan> = scans
         .iter()
@@ -151,7 +157,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     report.settings = json!({
         "input": args.input, "model": model, "out": outputs.table,
         "shard": args.shard.map(|shard| format!("{}/{}", shard.index, shard.count)),
-        "metadata": args.metadata, "force": args.force,
+        "metadata": args.metadata, "force": args.force, "precision": args.precision,
     });
     report.result = json!({
         "scans": scans.len(), "encoded_now": todo.len() - failures.len(),
