@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::agreement::{CheckedSentence, Claim, Verdict};
-use crate::draft::{Draft, RESEARCH_NOTICE};
+use crate::draft::{Draft, EmbeddingDistance, RESEARCH_NOTICE};
 use crate::error::{Fault, ReportError, Result};
 use crate::labeler::Status;
 use crate::report::{Section, Span};
@@ -59,6 +59,7 @@ pub fn html(draft: &Draft, pictures: &[Picture]) -> Result<String> {
         shelves: shelves(pictures)?,
         positives: draft.classified.rows().filter(|row| row.positive).count(),
         total_seconds: draft.total_seconds(),
+        gauge: draft.embedding.map(Gauge::new),
     };
     page.render().map_err(|error| {
         let hint = "this is a fault of the program; please report it";
@@ -78,6 +79,28 @@ struct Page<'a> {
     shelves: Vec<Shelf<'a>>,
     positives: usize,
     total_seconds: f64,
+    gauge: Option<Gauge>,
+}
+
+/// A distance on a scale that ends a third beyond the limit, or at the distance.
+struct Gauge {
+    embedding: EmbeddingDistance,
+    percent: f64,
+    typical_percent: f64,
+    limit_percent: f64,
+}
+
+impl Gauge {
+    fn new(embedding: EmbeddingDistance) -> Self {
+        let end = (embedding.limit * 4.0 / 3.0).max(embedding.distance);
+        let percent = |distance: f64| if end > 0.0 { 100.0 * distance / end } else { 0.0 };
+        Self {
+            embedding,
+            percent: percent(embedding.distance),
+            typical_percent: percent(embedding.typical),
+            limit_percent: percent(embedding.limit),
+        }
+    }
 }
 
 /// A section of the report.
@@ -93,6 +116,8 @@ struct SentenceView<'a> {
     mark_says: &'static str,
     pieces: Vec<Piece<'a>>,
     chips: Vec<Chip<'a>>,
+    /// Geometric mean probability of its tokens, 0 to 1.
+    expected: Option<f64>,
 }
 
 /// A stretch of a sentence; marked if it is a mention.
@@ -214,6 +239,7 @@ fn sentence_view<'a>(checked: &'a CheckedSentence, text: &'a str) -> SentenceVie
         mark_says,
         pieces,
         chips,
+        expected: checked.mean_token_log_probability.map(f64::exp),
     }
 }
 
