@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use rad3d_metrics::{
-    Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Punkt, Rouge, SacreSmoothing, Tokens,
-    WordNet, cider, coco_rouge_l, porter_stem,
+    Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Protocol, Punkt, ReportText, Rouge,
+    SacreSmoothing, Tokens, WordNet, cider, coco_rouge_l, porter_stem,
 };
 use serde_json::Value;
 
@@ -238,6 +238,39 @@ fn bleu_of_the_corpus() {
     for (name, tokenizer) in [("coco.raw", "ws"), ("coco.ptb", "ptb")] {
         let counts = corpus.iter().map(|pair| counts_nltk(pair, tokenizer));
         corpus_bleu(Bleu::Coco, counts.collect(), &want[name], 1.0, name);
+    }
+}
+
+/// The VLM3D challenge's text, then coco's scores of it.
+#[test]
+fn vlm3d_protocol() {
+    let pairs: Vec<(Pair, String, String)> = corpus()
+        .into_iter()
+        .map(|pair| {
+            let text = |text| ReportText::whole("", text);
+            let reference = Protocol::Vlm3d.reference(&text(pair.reference));
+            let hypothesis = Protocol::Vlm3d.hypothesis(&text(pair.hypothesis));
+            (pair, reference, hypothesis)
+        })
+        .collect();
+    let tokens = |side: fn(&(Pair, String, String)) -> &String| -> Vec<Tokens> {
+        pairs
+            .iter()
+            .map(|pair| Tokens::white_space(side(pair)))
+            .collect()
+    };
+    let (references, hypotheses) = (tokens(|pair| &pair.1), tokens(|pair| &pair.2));
+    let cider = cider(&references, &hypotheses);
+    for (at, (pair, reference, hypothesis)) in pairs.iter().enumerate() {
+        let want = &FIXTURE["scores"][pair.id]["coco.vlm3d"];
+        close(
+            coco_rouge_l(reference, hypothesis),
+            &want["rougeL"],
+            pair.id,
+        );
+        let counts = BleuCounts::of(&references[at], &hypotheses[at]);
+        bleu(Bleu::Coco, &counts, want, 1.0, pair.id);
+        close(cider[at], &want["cider_in_corpus"], pair.id);
     }
 }
 

@@ -1,0 +1,263 @@
+//! `rad3d evaluate --references R --hypotheses H --out DIR`: scores of reports, with intervals.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use rad3d_metrics::{
+    BleuProgram, Bootstrap, Evaluation, MetricsError, Protocol, Punkt, Settings, Subjects, WordNet,
+    align, read_labels, read_reports, read_scores, render,
+};
+use rad3d_report::Labeler;
+use rad3d_volume::write::AtomicFile;
+use serde_json::json;
+
+use crate::exit::{Outcome, UsageError};
+use crate::run_report::{HashedInput, RunReport, sha256_of};
+use crate::talk;
+
+/// Score written reports against reference reports.
+///
+/// Both sides are CSV (id and report, or findings and impression), JSON lines or the JSON of the
+/// VLM3D challenge, matched by id. DIR gets scores.json, scores.csv and report.html; a table goes
+/// to stdout.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// What radiologists wrote
+    #[arg(long, value_name = "FILE")]
+    references: PathBuf,
+
+    /// What the system wrote
+    #[arg(long, value_name = "FILE")]
+    hypotheses: PathBuf,
+
+    /// What another system wrote, to compare with
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+
+    /// True labels, 0 or 1 a column; else the built-in labeler reads the references
+    #[arg(long, value_name = "CSV")]
+    labels: Option<PathBuf>,
+
+    /// The image classifier's probabilities, for ROC, calibration and how texts follow it
+    #[arg(long, value_name = "CSV")]
+    probabilities: Option<PathBuf>,
+
+    /// Whose text, tokens and programs the scores follow
+    #[arg(long, value_enum, default_value = "paper")]
+    protocol: ProtocolName,
+
+    /// BLEU of this program instead of the protocol's
+    #[arg(long, value_enum)]
+    bleu: Option<BleuName>,
+
+    /// Folder nltk_data, or with WordNet 3.0 alone: METEOR's synonyms and sentences
+    #[arg(long, value_name = "DIR")]
+    nltk_data: Option<PathBuf>,
+
+    /// How often the reports are drawn again for the intervals
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = resamples)]
+    resamples: usize,
+
+    /// Where the draws start
+    #[arg(long, value_name = "N", default_value_t = 20_240_613)]
+    seed: u64,
+
+    /// Folder for the results
+    #[arg(long, short, value_name = "DIR")]
+    out: PathBuf,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  rad3d evaluate --references test.csv --hypotheses ours.csv --out scores/
+  rad3d evaluate --references test.csv --hypotheses ours.csv --baseline theirs.csv --out scores/
+  rad3d evaluate --references gt.json --hypotheses inferred.json --protocol vlm3d --out scores/";
+
+/// The protocols by name.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ProtocolName {
+    /// RAD3D-Prefix: Hugging Face BLEU, rouge_score, NLTK METEOR
+    Paper,
+    /// VLM3D challenge: pycocoevalcap on untokenised text
+    Vlm3d,
+    /// CT2Rep: pycocoevalcap on cleaned findings
+    Ct2rep,
+}
+
+/// The BLEU programs by name.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum BleuName {
+    /// Hugging Face evaluate
+    Hf,
+    /// pycocoevalcap
+    Coco,
+    /// sacreBLEU
+    Sacrebleu,
+    /// NLTK corpus_bleu
+    Nltk,
+}
+
+/// Enough resamples for a 2.5th percentile, few enough for memory.
+fn resamples(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 100..=1_000_000) => Ok(count),
+        _ => Err("expected 100 to 1000000".into()),
+    }
+}
+
+/// Reads, scores, writes, reports.
+pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let mut report = RunReport::start("evaluate");
+    let settings = settings(args)?;
+    let subjects = subjects(args, &settings).map_err(usage)?;
+    let waiting = talk::spinner("scoring");
+    let evaluation = Evaluation::of(&subjects, &settings).map_err(usage)?;
+    waiting.finish_and_clear();
+    let json = serde_json::to_string_pretty(&evaluation)?;
+    let csv = render::csv(&evaluation)?;
+    let html = render::html(&evaluation, &subjects)?;
+    std::fs::create_dir_all(&args.out).map_err(|error| {
+        let what = format!("{}: cannot be made a folder ({error})", args.out.display());
+        UsageError::new(what, "give another folder with --out")
+    })?;
+    for (name, text) in [
+        ("scores.json", &json),
+        ("scores.csv", &csv),
+        ("report.html", &html),
+    ] {
+        let mut file = AtomicFile::create(&args.out.join(name))?;
+        let written = file.write_all(text.as_bytes());
+        written.map_err(|error| file.fault(error))?;
+        file.commit()?;
+    }
+    report.stop();
+    for note in &evaluation.notes {
+        talk::note(&format!("note: {note}"));
+    }
+    let table = table_of(&evaluation);
+    std::io::stdout().lock().write_all(table.as_bytes())?;
+    report.inputs = inputs(args)?;
+    report.settings = json!({
+        "references": args.references, "hypotheses": args.hypotheses, "baseline": args.baseline,
+        "labels": args.labels, "probabilities": args.probabilities, "out": args.out,
+        "protocol": evaluation.protocol, "nltk_data": args.nltk_data,
+        "bootstrap": evaluation.bootstrap,
+    });
+    report.result = json!({ "reports": evaluation.count, "corpus": evaluation.corpus });
+    report.write_beside(&args.out.join("scores.json"))?;
+    let (out, seconds) = (args.out.display(), report.seconds());
+    talk::note(&format!(
+        "wrote {out}: {} reports in {seconds:.2} s",
+        evaluation.count
+    ));
+    Ok(Outcome::Done)
+}
+
+fn settings(args: &Args) -> anyhow::Result<Settings> {
+    let labeler = Labeler::ct_rate()
+        .map_err(|error| UsageError::new(error.to_string(), error.hint.clone()))?;
+    let (mut punkt, mut wordnet) = (Punkt::default(), None);
+    if let Some(folder) = &args.nltk_data {
+        wordnet = Some(WordNet::load(folder).map_err(usage)?);
+        if folder.join("tokenizers/punkt_tab").is_dir() {
+            punkt = Punkt::load(folder).map_err(usage)?;
+        }
+    }
+    Ok(Settings {
+        protocol: match args.protocol {
+            ProtocolName::Paper => Protocol::Paper,
+            ProtocolName::Vlm3d => Protocol::Vlm3d,
+            ProtocolName::Ct2rep => Protocol::Ct2rep,
+        },
+        bleu: args.bleu.map(|name| match name {
+            BleuName::Hf => BleuProgram::Hf,
+            BleuName::Coco => BleuProgram::Coco,
+            BleuName::Sacrebleu => BleuProgram::Sacrebleu,
+            BleuName::Nltk => BleuProgram::Nltk,
+        }),
+        bootstrap: Bootstrap {
+            seed: args.seed,
+            resamples: args.resamples,
+        },
+        labeler,
+        punkt,
+        wordnet,
+    })
+}
+
+/// Everything that is judged, in the order of the references.
+fn subjects(args: &Args, settings: &Settings) -> rad3d_metrics::Result<Subjects> {
+    let references = read_reports(&args.references)?;
+    let labels = settings.labeler.labels();
+    let other = |path: &Path| align(&references, read_reports(path)?, path);
+    let (truth, scores) = (args.labels.as_deref(), args.probabilities.as_deref());
+    Ok(Subjects {
+        hypotheses: other(&args.hypotheses)?,
+        baseline: args.baseline.as_deref().map(other).transpose()?,
+        truth: truth
+            .map(|path| read_labels(path, labels, &references))
+            .transpose()?,
+        probabilities: scores
+            .map(|path| read_scores(path, labels, &references))
+            .transpose()?,
+        references,
+    })
+}
+
+fn inputs(args: &Args) -> anyhow::Result<Vec<HashedInput>> {
+    let optional = [&args.baseline, &args.labels, &args.probabilities];
+    let given = [&args.references, &args.hypotheses].into_iter();
+    given
+        .chain(optional.into_iter().flatten())
+        .map(|path| {
+            Ok(HashedInput {
+                path: path.clone(),
+                sha256: sha256_of(path)?,
+            })
+        })
+        .collect()
+}
+
+/// The scores as a table for a person.
+fn table_of(evaluation: &Evaluation) -> String {
+    let mut text = format!("{:<20} {:>8}  {:<18}", "", "value", "95 % interval");
+    if evaluation.comparison.is_some() {
+        let _ = write!(
+            text,
+            " {:>8} {:>8}  {:<18} {:>7} {:>7}",
+            "baseline", "diff.", "95 % interval", "p", "p Holm"
+        );
+    }
+    let end = |text: &mut String| {
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    };
+    end(&mut text);
+    for &(key, value) in &evaluation.corpus.0 {
+        let Some(value) = value else { continue };
+        let interval = evaluation.intervals.get(key).copied().flatten();
+        let interval = interval.map_or(String::new(), |one| {
+            format!("{:.4} to {:.4}", one.low, one.high)
+        });
+        let _ = write!(text, "{key:<20} {value:>8.4}  {interval:<18}");
+        let compared = evaluation.comparison.as_ref();
+        if let Some(one) = compared.and_then(|all| all.get(key).copied().flatten()) {
+            let (baseline, difference) = (one.comparison.baseline, one.comparison.difference);
+            let interval = format!("{:+.4} to {:+.4}", difference.low, difference.high);
+            let _ = write!(
+                text,
+                " {:>8.4} {:>+8.4}  {interval:<18} {:>7.4} {:>7.4}",
+                baseline.value, difference.value, one.comparison.p_two_sided, one.p_holm
+            );
+        }
+        end(&mut text);
+    }
+    text
+}
+
+/// A fault of the reports, labels or dictionaries is one of the input: exit code 2.
+fn usage(error: MetricsError) -> UsageError {
+    UsageError::new(error.to_string(), error.hint)
+}
