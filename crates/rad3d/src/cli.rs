@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::cmd::{completions, encode, inspect, label, model, phantom, preprocess, report};
+use crate::cmd::{
+    completions, encode, evaluate, inspect, label, model, phantom, preprocess, report,
+};
 
 /// Chest CT in, draft radiology report out.
 ///
@@ -43,6 +45,8 @@ pub(crate) enum Verb {
     Model(model::Args),
     /// Label chest CT reports with the 18 CT-RATE abnormalities, by rules.
     Label(label::Args),
+    /// Score written reports against reference reports, with intervals.
+    Evaluate(evaluate::Args),
     /// Make synthetic chest CTs with labels and reports.
     Phantom(phantom::Args),
     /// Print a shell's completion script.

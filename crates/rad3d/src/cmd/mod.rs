@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod encode;
+pub(crate) mod evaluate;
 pub(crate) mod inspect;
 pub(crate) mod label;
 pub(crate) mod model;
@@ -21,6 +22,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Verb::Encode(args) => encode::run(&args),
         Verb::Model(args) => model::run(&args),
         Verb::Label(args) => label::run(&args),
+        Verb::Evaluate(args) => evaluate::run(&args),
         Verb::Phantom(args) => phantom::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }
