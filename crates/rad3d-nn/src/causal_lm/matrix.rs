@@ -130,7 +130,6 @@ impl Matrix {
         self.rows
     }
 
-    #[cfg(feature = "burn")]
     pub(super) fn columns(&self) -> usize {
         self.columns
     }

@@ -14,6 +14,7 @@ mod config_gguf;
 mod config_hf;
 mod elementwise;
 mod forward;
+pub mod gradient;
 mod load;
 mod matrix;
 mod names;

@@ -63,6 +63,26 @@ impl RotaryTable {
         }
     }
 
+    /// Undoes [`RotaryTable::turn`]: the way of a gradient.
+    pub(super) fn turn_back(&self, head: &mut [f32], position: usize) {
+        let angles = position * self.pairs..(position + 1) * self.pairs;
+        let turns = self.cosines[angles.clone()].iter().zip(&self.sines[angles]);
+        match self.pairing {
+            Pairing::Halves => {
+                let (first, rest) = head.split_at_mut(self.pairs);
+                for ((a, b), (cosine, sine)) in first.iter_mut().zip(rest).zip(turns) {
+                    (*a, *b) = (*a * cosine + *b * sine, *b * cosine - *a * sine);
+                }
+            }
+            Pairing::Neighbours => {
+                for (pair, (cosine, sine)) in head.chunks_exact_mut(2).zip(turns) {
+                    let (a, b) = (pair[0], pair[1]);
+                    (pair[0], pair[1]) = (a * cosine + b * sine, b * cosine - a * sine);
+                }
+            }
+        }
+    }
+
     /// Turns the first components of one head to `position`.
     pub(super) fn turn(&self, head: &mut [f32], position: usize) {
         let angles = position * self.pairs..(position + 1) * self.pairs;

@@ -2,6 +2,8 @@
 //!
 //! Made from a [`CausalLm`], whose weights it unpacks to 32-bit floats, so that both always agree.
 
+mod export;
+
 use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax};
 use burn::tensor::module::{layer_norm, linear};

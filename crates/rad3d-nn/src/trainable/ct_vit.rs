@@ -2,11 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, leaky_relu, softmax};
-use burn::tensor::module::conv3d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::layers::{Affine, Norm, Parameters, unit_length};
+use super::layers::{Affine, Exported, Norm, Parameters, unit_length};
 use crate::Result;
 use crate::ct_vit::{CtVitConfig, Stack, TokenGrid};
 use crate::source::WeightSource;
@@ -85,6 +83,32 @@ impl CtVitModule {
         })
     }
 
+    /// The parameters under CT-CLIP's names.
+    ///
+    /// # Errors
+    /// [`Fault::Device`](crate::Fault::Device) if they can't be read back.
+    pub fn export(&self) -> Result<Vec<Exported>> {
+        let out = &mut Vec::new();
+        let tower = |part: &str| format!("visual_transformer.{part}");
+        self.voxel_norm.export(&tower("to_patch_emb.1"), out)?;
+        self.patch_linear.export(&tower("to_patch_emb.2"), out)?;
+        self.patch_norm.export(&tower("to_patch_emb.3"), out)?;
+        for (layer, name) in self.bias_layers.iter().zip(["0.0", "1.0", "2"]) {
+            layer.export(&tower(&format!("spatial_rel_pos_bias.net.{name}")), out)?;
+        }
+        for (stack, name) in [
+            (&self.spatial, Stack::Spatial),
+            (&self.temporal, Stack::Temporal),
+        ] {
+            stack.export(&tower(&format!("enc_{name}_transformer")), out)?;
+        }
+        if let Some(codebook) = &self.codebook {
+            out.push(Exported::read(tower("vq._codebook.embed"), codebook)?);
+        }
+        self.projection.export("to_visual_latent", out)?;
+        Ok(std::mem::take(out))
+    }
+
     fn grid(&self) -> TokenGrid {
         let [t, h, w] = std::array::from_fn(|axis| self.volume[axis] / self.patch[axis]);
         TokenGrid { t, h, w }
@@ -109,17 +133,42 @@ impl CtVitModule {
         let codebook_in = x.reshape([batch, grid.tokens(), dim]);
 
         let encoded = self.quantise(codebook_in.clone());
-        let pooled = encoded
-            .clone()
-            .reshape([batch, grid.t, grid.slab() * dim])
-            .mean_dim(1);
-        let pooled = pooled.reshape([batch, grid.slab() * dim]);
-        let latent = unit_length(self.projection.forward(pooled));
+        let latent = unit_length(self.projection.forward(self.pool(encoded.clone())));
         CtVitOutput {
             codebook_in,
             encoded,
             latent,
         }
+    }
+
+    /// What the projection to the latent sees of volumes `[batch, 1, D, H, W]`: the mean over
+    /// slabs, `[batch, h·w·dim]`.
+    pub fn pooled(&self, volumes: Tensor<5>) -> Tensor<2> {
+        self.pool(self.forward(volumes).encoded)
+    }
+
+    fn pool(&self, encoded: Tensor<3>) -> Tensor<2> {
+        let ([batch, _, dim], grid) = (encoded.dims(), self.grid());
+        let inputs = grid.slab() * dim;
+        encoded
+            .reshape([batch, grid.t, inputs])
+            .mean_dim(1)
+            .reshape([batch, inputs])
+    }
+
+    /// The same tower with another projection, `[latent, h·w·dim]`.
+    ///
+    /// # Errors
+    /// [`Fault::Shape`](crate::Fault::Shape) for another number of values.
+    pub fn with_projection(mut self, values: Vec<f32>) -> Result<Self> {
+        let old = self.projection.weight.val();
+        let shape = old.dims();
+        if values.len() != shape[0] * shape[1] {
+            return Err(crate::NnError::shape("projection", &[values.len()], &shape));
+        }
+        let data = TensorData::new(values, shape);
+        self.projection.weight = Param::from_data(data, &old.device());
+        Ok(self)
     }
 
     /// Volumes `[batch, 1, D, H, W]` to tokens `[batch, t·h·w, dim]`.
@@ -247,6 +296,29 @@ impl StackModule {
         })
     }
 
+    fn export(&self, name: &str, out: &mut Vec<Exported>) -> Result<()> {
+        for (index, layer) in self.layers.iter().enumerate() {
+            let name = |part: &str| format!("{name}.layers.{index}.{part}");
+            let vectors = [
+                ("0.dsconv.bias", &layer.peg_bias),
+                ("1.q_scale", &layer.q_scale),
+                ("1.k_scale", &layer.k_scale),
+            ];
+            out.push(Exported::read(name("0.dsconv.weight"), &layer.peg_weight)?);
+            for (part, vector) in vectors {
+                out.push(Exported::read(name(part), vector)?);
+            }
+            layer.attention_norm.export_gamma(&name("1.norm"), out)?;
+            layer.to_q.export(&name("1.to_q"), out)?;
+            layer.to_kv.export(&name("1.to_kv"), out)?;
+            layer.to_out.export(&name("1.to_out"), out)?;
+            layer.feed_forward_norm.export(&name("3.0"), out)?;
+            layer.expand.export(&name("3.1"), out)?;
+            layer.contract.export(&name("3.4"), out)?;
+        }
+        self.norm_out.export_gamma(&format!("{name}.norm_out"), out)
+    }
+
     /// Rows `[rows, tokens, dim]` to the same shape.
     fn forward(&self, mut x: Tensor<3>, grid: TokenGrid, bias: Option<Tensor<3>>) -> Tensor<3> {
         for layer in &self.layers {
@@ -264,19 +336,23 @@ impl LayerModule {
     fn peg(&self, x: Tensor<3>, grid: TokenGrid) -> Tensor<3> {
         let shape @ [rows, tokens, dim] = x.dims();
         let batch = rows * tokens / grid.tokens();
-        let x = x
-            .reshape([batch, grid.t, grid.h, grid.w, dim])
-            .permute([0, 4, 1, 2, 3]);
-        let before = Tensor::zeros([batch, dim, 2, grid.h, grid.w], &x.device());
-        let padded = Tensor::cat(vec![before, x], 2);
-        let options = ConvOptions::new([1, 1, 1], [0, 1, 1], [1, 1, 1], dim);
-        let out = conv3d(
-            padded,
-            self.peg_weight.val(),
-            Some(self.peg_bias.val()),
-            options,
-        );
-        out.permute([0, 2, 3, 4, 1]).reshape(shape)
+        let TokenGrid { t, h, w } = grid;
+        let x = x.reshape([batch, t, h, w, dim]);
+        // Written as 27 shifted products: a depthwise convolution is several times slower here.
+        let padded = Tensor::zeros([batch, t + 2, h + 2, w + 2, dim], &x.device());
+        let inside = [0..batch, 2..t + 2, 1..h + 1, 1..w + 1, 0..dim];
+        let padded = padded.slice_assign(inside, x);
+        let taps = self.peg_weight.val().reshape([dim, 27]).transpose();
+        let mut out = self.peg_bias.val().reshape([1, 1, 1, 1, dim]);
+        for tap in 0..27 {
+            let (a, b, c) = (tap / 9, tap / 3 % 3, tap % 3);
+            let part = padded
+                .clone()
+                .slice([0..batch, a..a + t, b..b + h, c..c + w, 0..dim]);
+            let weight = taps.clone().slice([tap..tap + 1, 0..dim]);
+            out = out + part * weight.reshape([1, 1, 1, 1, dim]);
+        }
+        out.reshape(shape)
     }
 
     fn attention(&self, x: Tensor<3>, bias: Option<Tensor<3>>) -> Tensor<3> {

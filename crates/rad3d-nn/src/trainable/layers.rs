@@ -54,7 +54,7 @@ impl Exported {
     ///
     /// # Errors
     /// [`Fault::Device`] if the values can't be read as f32.
-    pub(super) fn read<const D: usize>(
+    pub(crate) fn read<const D: usize>(
         name: impl Into<String>,
         parameter: &Param<Tensor<D>>,
     ) -> Result<Self> {
@@ -150,6 +150,13 @@ impl Norm {
             gain: parameters.take(&format!("{name}.gamma"), [features])?,
             shift: parameters.take_constant(&format!("{name}.beta"), [features])?,
         })
+    }
+
+    /// The gain as `gamma` and the constant shift as `beta`.
+    pub(super) fn export_gamma(&self, name: &str, out: &mut Vec<Exported>) -> Result<()> {
+        out.push(Exported::read(format!("{name}.gamma"), &self.gain)?);
+        out.push(Exported::read(format!("{name}.beta"), &self.shift)?);
+        Ok(())
     }
 
     /// `[..., features]` to the same shape.
