@@ -2,8 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "train")]
+use crate::cmd::train;
 use crate::cmd::{
-    completions, encode, evaluate, inspect, label, model, phantom, preprocess, report,
+    completions, encode, evaluate, generate, inspect, label, model, pack, phantom, preprocess,
+    report,
 };
 
 /// Chest CT in, draft radiology report out.
@@ -41,6 +44,13 @@ pub(crate) enum Verb {
     Preprocess(preprocess::Args),
     /// Encode scans into embeddings and logits.
     Encode(encode::Args),
+    /// Write reports of encoded scans, by a model or a baseline.
+    Generate(generate::Args),
+    /// Train a mapper, a classifier, a tower or a small language model.
+    #[cfg(feature = "train")]
+    Train(train::Args),
+    /// Make a model folder of finished training runs.
+    Pack(pack::Args),
     /// Make, look at, check and fetch models.
     Model(model::Args),
     /// Label chest CT reports with the 18 CT-RATE abnormalities, by rules.

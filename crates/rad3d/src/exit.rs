@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use rad3d_embeddings::EmbeddingsError;
 use rad3d_nn::NnError;
 use rad3d_report::ReportError;
+use rad3d_train::TrainError;
 use rad3d_volume::VolumeError;
 use rad3d_weights::WeightsError;
 
@@ -76,6 +77,9 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&str>) {
         return (2, Some(&error.hint));
     }
     if let Some(error) = error.downcast_ref::<ReportError>() {
+        return (2, Some(&error.hint));
+    }
+    if let Some(error) = error.downcast_ref::<TrainError>() {
         return (2, Some(&error.hint));
     }
     if let Some(error) = error.downcast_ref::<UsageError>() {

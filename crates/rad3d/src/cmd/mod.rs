@@ -3,12 +3,16 @@
 pub(crate) mod completions;
 pub(crate) mod encode;
 pub(crate) mod evaluate;
+pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod label;
 pub(crate) mod model;
+pub(crate) mod pack;
 pub(crate) mod phantom;
 pub(crate) mod preprocess;
 pub(crate) mod report;
+#[cfg(feature = "train")]
+pub(crate) mod train;
 
 use crate::cli::{Cli, Verb};
 use crate::exit::Outcome;
@@ -23,6 +27,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Verb::Model(args) => model::run(&args),
         Verb::Label(args) => label::run(&args),
         Verb::Evaluate(args) => evaluate::run(&args),
+        Verb::Generate(args) => generate::run(&args),
+        Verb::Pack(args) => pack::run(&args),
+        #[cfg(feature = "train")]
+        Verb::Train(args) => train::run(&args),
         Verb::Phantom(args) => phantom::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }
