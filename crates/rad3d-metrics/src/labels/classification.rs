@@ -28,6 +28,15 @@ impl Averages {
         }
     }
 
+    /// Division last, so that a mean of ones is one.
+    fn divided(self, by: f64) -> Self {
+        Self {
+            precision: self.precision / by,
+            recall: self.recall / by,
+            f1: self.f1 / by,
+        }
+    }
+
     fn add(&mut self, other: Self, weight: f64) {
         self.precision += weight * other.precision;
         self.recall += weight * other.recall;
@@ -64,9 +73,9 @@ impl Classification {
         let labels = self.labels.values();
         let mut sum = Averages::default();
         for counts in labels {
-            sum.add(Averages::of(counts), 1.0 / labels.len() as f64);
+            sum.add(Averages::of(counts), 1.0);
         }
-        sum
+        sum.divided(labels.len() as f64)
     }
 
     /// Of all decisions pooled.
@@ -219,7 +228,7 @@ impl Statistic for ClassificationStatistic {
         let (pooled_scores, of_labels) = scores.split_at_mut(POOLED_SCORES);
         for (counts, f1) in counts.iter().zip(of_labels) {
             let own = Averages::of(counts);
-            macro_average.add(own, 1.0 / self.labels as f64);
+            macro_average.add(own, 1.0);
             let support = counts.true_positives + counts.false_negatives;
             weighted.add(own, support as f64);
             pooled.true_positives += counts.true_positives;
@@ -230,6 +239,7 @@ impl Statistic for ClassificationStatistic {
         }
         let cases = (pooled.true_positives + pooled.false_negatives).max(1) as f64;
         let micro = Averages::of(&pooled);
+        let macro_average = macro_average.divided(self.labels as f64);
         pooled_scores.copy_from_slice(&[
             macro_average.precision,
             macro_average.recall,
