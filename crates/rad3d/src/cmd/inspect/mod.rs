@@ -164,6 +164,13 @@ impl Inspection {
         let (would, refusal, warnings) = match prepared {
             Ok(prepared) => {
                 let objection = prepared.chest.require(&prepared.volume).err();
+                let refusal = objection.filter(|_| !options.force);
+                let mut warnings = prepared.warnings;
+                if refusal.is_some() {
+                    // The verdict says them all; they are warnings only where nothing is refused.
+                    let objections = &prepared.chest.objections;
+                    warnings.retain(|said| !objections.iter().any(|why| said.ends_with(why)));
+                }
                 let would = Would {
                     recipe: recipe.name.clone(),
                     geometry_source: prepared.geometry_source,
@@ -171,11 +178,7 @@ impl Inspection {
                     chest: prepared.chest,
                     plan: prepared.plan,
                 };
-                (
-                    Some(would),
-                    objection.filter(|_| !options.force),
-                    prepared.warnings,
-                )
+                (Some(would), refusal, warnings)
             }
             Err(error) => (None, Some(error), warnings),
         };

@@ -111,6 +111,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut report = RunReport::start("report");
     let format = Format::choose(args.format, args.out.as_deref())?;
     args.device.require()?;
+    let output = output(args)?;
     let labeler = labeler(args.rules.as_deref())?;
     let folder = open_model(args)?;
     let spinner = talk::spinner("reading scan and model");
@@ -132,11 +133,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         talk::warn(warning);
     }
     let rendered = format.render(&draft, &pictures)?;
-    let Some(out) = &args.out else {
+    let (Some(out), Some(mut file)) = (&args.out, output) else {
         std::io::stdout().lock().write_all(rendered.as_bytes())?;
         return Ok(Outcome::Done);
     };
-    let mut file = AtomicFile::create(out)?;
     file.write_all(rendered.as_bytes())
         .map_err(|error| file.fault(error))?;
     file.commit()?;
@@ -162,6 +162,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         report.seconds()
     ));
     Ok(Outcome::Done)
+}
+
+/// The output, begun before the work: what can't be written must not cost minutes to find out.
+fn output(args: &Args) -> anyhow::Result<Option<AtomicFile>> {
+    let Some(out) = &args.out else {
+        return Ok(None);
+    };
+    let same = matches!(
+        (out.canonicalize(), args.scan.input.canonicalize()),
+        (Ok(out), Ok(input)) if out == input
+    );
+    if same {
+        let what = format!("{}: is the input itself", out.display());
+        return Err(UsageError::new(what, "give another name with --out").into());
+    }
+    Ok(Some(AtomicFile::create(out)?))
 }
 
 /// The model folder asked for, or the shipped one, which is then named on stderr.
