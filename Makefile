@@ -6,16 +6,15 @@ DEMO   = target/demo
 
 .PHONY: demo test lint fmt bench clean-demo
 
-## Make a synthetic chest CT as DICOM, look at it, and make the tensor a network would see.
+## Make a synthetic chest CT as DICOM, and report it with the shipped model: as text here, and as
+## a page with pictures. No download, no patient.
 demo:
 	$(CARGO) build --release --locked -p rad3d
 	@rm -rf $(DEMO)
 	$(RAD3D) phantom --count 1 --seed 7 --as dicom --out $(DEMO)/phantom
-	$(RAD3D) inspect $(DEMO)/phantom
-	$(RAD3D) preprocess $(DEMO)/phantom --out $(DEMO)/phantom.safetensors
-	$(RAD3D) preprocess $(DEMO)/phantom --out $(DEMO)/phantom.nii.gz
+	$(RAD3D) report $(DEMO)/phantom --out $(DEMO)/report.html --show
 	@echo
-	@echo "The tensor is $(DEMO)/phantom.safetensors; see it in a viewer as $(DEMO)/phantom.nii.gz."
+	@echo "The page is file://$(abspath $(DEMO)/report.html)"
 
 ## Run every test. cargo-nextest is used where it is installed; cargo itself runs the same tests.
 ## The trainable modules come last, since Burn takes minutes to build.
@@ -26,7 +25,9 @@ test:
 		$(CARGO) test --locked --workspace --lib --bins --tests; \
 	fi
 	$(CARGO) test --locked --workspace --doc
-	$(CARGO) test --locked -p rad3d-nn --features burn --test trainable --test causal_lm_trainable
+	$(CARGO) test --locked -p rad3d-nn -p rad3d-train \
+		--features rad3d-nn/burn,rad3d-train/engine \
+		--test trainable --test causal_lm_trainable --test parity --test fit
 
 ## Formatting and lints, warnings denied.
 lint:

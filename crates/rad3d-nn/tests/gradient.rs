@@ -22,7 +22,9 @@ fn batch(decoder: &GradientDecoder) -> Vec<Sequence> {
         .map(|ids| Sequence {
             embeddings: decoder.embed(ids),
             ids: ids.iter().map(|&id| Some(id)).collect(),
-            targets: (1..ids.len()).map(|place| (place - 1, ids[place])).collect(),
+            targets: (1..ids.len())
+                .map(|place| (place - 1, ids[place]))
+                .collect(),
         })
         .collect()
 }
@@ -36,7 +38,9 @@ fn gradients_of_embeddings_and_weights_are_those_of_finite_differences() {
         assert!((found.loss - decoder.loss(&batch)).abs() < 1e-9);
         let step = 1e-2;
         // Embeddings.
-        let largest = found.embeddings[0].iter().fold(0_f32, |a, g| a.max(g.abs()));
+        let largest = found.embeddings[0]
+            .iter()
+            .fold(0_f32, |a, g| a.max(g.abs()));
         for index in [0, 5, 17, found.embeddings[0].len() - 1] {
             let at = |shift: f32| {
                 let mut moved = batch.clone();
@@ -45,15 +49,21 @@ fn gradients_of_embeddings_and_weights_are_those_of_finite_differences() {
             };
             let slope = ((at(step) - at(-step)) / f64::from(2.0 * step)) as f32;
             let gradient = found.embeddings[0][index];
-            assert!((gradient - slope).abs() <= 0.02 * largest, "{family} {index}: {gradient} {slope}");
+            assert!(
+                (gradient - slope).abs() <= 0.02 * largest,
+                "{family} {index}: {gradient} {slope}"
+            );
         }
         // The largest entry of every parameter's gradient.
         for parameter in decoder.parameters() {
             let part = &found.weights[parameter.range.clone()];
-            let (place, gradient) = part
-                .iter()
-                .enumerate()
-                .fold((0, 0_f32), |best, (i, g)| if g.abs() > best.1.abs() { (i, *g) } else { best });
+            let (place, gradient) = part.iter().enumerate().fold((0, 0_f32), |best, (i, g)| {
+                if g.abs() > best.1.abs() {
+                    (i, *g)
+                } else {
+                    best
+                }
+            });
             let at = |shift: f32| {
                 let mut moved = decoder.clone();
                 let mut weights = decoder.weights().to_vec();
@@ -81,7 +91,10 @@ fn gradients_of_embeddings_and_weights_are_those_of_finite_differences() {
 fn a_frozen_model_gives_the_same_gradient_of_its_input() {
     let decoder = decoder("llama3").unwrap();
     let batch = batch(&decoder);
-    let (trained, frozen) = (decoder.gradient(&batch, true), decoder.gradient(&batch, false));
+    let (trained, frozen) = (
+        decoder.gradient(&batch, true),
+        decoder.gradient(&batch, false),
+    );
     assert_eq!(trained.embeddings, frozen.embeddings);
     assert!(frozen.weights.is_empty());
 }

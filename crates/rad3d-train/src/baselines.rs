@@ -54,7 +54,12 @@ pub fn template<'a>(training: &'a [Case], predicted: &[bool]) -> Result<&'a Repo
 
 fn empty() -> TrainError {
     let what = "no training reports with labels";
-    TrainError::new(Fault::Data, "training reports", what, "give --reports and --labels")
+    TrainError::new(
+        Fault::Data,
+        "training reports",
+        what,
+        "give --reports and --labels",
+    )
 }
 
 #[cfg(test)]

@@ -12,11 +12,20 @@ const BOTTOM: f64 = 45.0;
 /// An SVG of training loss (a line) and validation loss (dots) over steps.
 #[must_use]
 pub fn loss_curve(training: &[(f64, f64)], validation: &[(f64, f64)]) -> String {
-    let all = || training.iter().chain(validation).filter(|p| p.1.is_finite());
+    let all = || {
+        training
+            .iter()
+            .chain(validation)
+            .filter(|p| p.1.is_finite())
+    };
     let last = all().map(|p| p.0).fold(1.0, f64::max);
     let low = all().map(|p| p.1).fold(f64::INFINITY, f64::min);
     let high = all().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
-    let (low, high) = if low < high { (low.min(0.0).max(low - 0.1), high) } else { (0.0, 1.0) };
+    let (low, high) = if low < high {
+        (low.min(0.0).max(low - 0.1), high)
+    } else {
+        (0.0, 1.0)
+    };
     let x = |step: f64| LEFT + step / last * (WIDTH - LEFT - RIGHT);
     let y = |loss: f64| TOP + (high - loss) / (high - low) * (HEIGHT - TOP - BOTTOM);
     let mut out = format!(

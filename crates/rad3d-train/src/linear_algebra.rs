@@ -115,7 +115,9 @@ mod tests {
 
     #[test]
     fn a_ridge_system_is_solved_and_its_eigenvectors_found() {
-        let values: Vec<f32> = (0..60).map(|i| ((i * 37 % 23) as f32 - 11.0) / 7.0).collect();
+        let values: Vec<f32> = (0..60)
+            .map(|i| ((i * 37 % 23) as f32 - 11.0) / 7.0)
+            .collect();
         let matrix = gram(&values, 10);
         let right = vec![1.0, -2.0, 0.5, 3.0, 0.0, 1.5];
         let x = solve(&matrix, 6, 0.1, &right).unwrap();

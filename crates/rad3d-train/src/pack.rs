@@ -78,7 +78,12 @@ impl Pack {
         let file = out.join("model.toml");
         if file.exists() {
             let hint = "give another folder, or remove this one first";
-            return Err(TrainError::new(Fault::Output, file, "is there already", hint));
+            return Err(TrainError::new(
+                Fault::Output,
+                file,
+                "is there already",
+                hint,
+            ));
         }
         std::fs::create_dir_all(out).map_err(|error| TrainError::unwritable(out, error))?;
         let tower_run: TowerRun = settings_of(&self.tower_run)?;
@@ -152,7 +157,12 @@ impl Pack {
         let settings: MapperRun = settings_of(run)?;
         let file = self.copy(run, "mapper.safetensors", out)?;
         let weights = Checkpoint::open(out.join("mapper.safetensors"))?;
-        let shape = |name: &str| weights.info(name).map(|info| info.shape).unwrap_or_default();
+        let shape = |name: &str| {
+            weights
+                .info(name)
+                .map(|info| info.shape)
+                .unwrap_or_default()
+        };
         let fault = || {
             let hint = "train it again";
             TrainError::new(Fault::Checkpoint, run, "holds no whole mapper", hint)
@@ -177,7 +187,10 @@ impl Pack {
                 }
                 let Length { prefix_length } = settings_of(run)?;
                 let both = [shape("linear.weight"), shape("llama_proj.weight")];
-                let found = both.iter().find(|shape| shape.len() == 2).ok_or_else(fault)?;
+                let found = both
+                    .iter()
+                    .find(|shape| shape.len() == 2)
+                    .ok_or_else(fault)?;
                 MapperConfig {
                     input_dim: found[1],
                     width: found[0] / prefix_length,

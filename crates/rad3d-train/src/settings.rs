@@ -129,7 +129,12 @@ impl FitSettings {
     pub fn check(&self) -> Result<()> {
         let fault = |key: &str, what: &str| {
             let what = format!("fit.{key} {what}");
-            Err(TrainError::new(Fault::Settings, "settings", what, "correct it"))
+            Err(TrainError::new(
+                Fault::Settings,
+                "settings",
+                what,
+                "correct it",
+            ))
         };
         let positive = [
             ("epochs", self.epochs),

@@ -10,8 +10,20 @@ use rad3d_train::tasks::LmSettings;
 fn settings(folder: &Path) -> LmSettings {
     let reports = folder.join("reports.csv");
     let mut csv = "id,report\n".to_owned();
-    let organs = ["heart", "aorta", "trachea", "left lung", "right lung", "liver dome"];
-    let states = ["is normal", "is enlarged", "is displaced", "shows calcification"];
+    let organs = [
+        "heart",
+        "aorta",
+        "trachea",
+        "left lung",
+        "right lung",
+        "liver dome",
+    ];
+    let states = [
+        "is normal",
+        "is enlarged",
+        "is displaced",
+        "shows calcification",
+    ];
     for case in 0..48 {
         let (a, b) = (organs[case % 6], organs[(case / 6 + 1) % 6]);
         let (x, y) = (states[case % 4], states[case / 12]);
@@ -33,7 +45,11 @@ fn losses(run: &Path) -> Vec<String> {
     events
         .map(|event: serde_json::Value| {
             let loss = &event["values"]["loss"];
-            let loss = if loss.is_null() { &event["values"]["validation_loss"] } else { loss };
+            let loss = if loss.is_null() {
+                &event["values"]["validation_loss"]
+            } else {
+                loss
+            };
             format!("{} {} {loss}", event["kind"], event["step"])
         })
         .collect()
@@ -48,7 +64,9 @@ fn a_killed_run_resumed_makes_the_losses_of_an_uninterrupted_one() {
     for at in [3, 4, 8] {
         // Ended in the middle of a step's bookkeeping, as a kill would.
         let run = catch_unwind(AssertUnwindSafe(|| {
-            settings.run(&killed, true, |progress| assert!(progress.step != at, "killed"))
+            settings.run(&killed, true, |progress| {
+                assert!(progress.step != at, "killed")
+            })
         }));
         assert!(run.is_err());
     }

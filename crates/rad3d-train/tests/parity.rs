@@ -14,7 +14,12 @@ fn fixtures() -> PathBuf {
 }
 
 fn floats(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|x| x.as_f64().unwrap())
+        .collect()
 }
 
 /// Writes table and reports; a fifth case to validate with, which changes nothing.
@@ -25,7 +30,12 @@ fn data(golden: &Value, folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
         folder.join("aside.csv"),
     );
     let row = |id: String, index: usize| {
-        let single = |key: &str| floats(&golden[key][index]).iter().map(|x| *x as f32).collect();
+        let single = |key: &str| {
+            floats(&golden[key][index])
+                .iter()
+                .map(|x| *x as f32)
+                .collect()
+        };
         EmbeddingRow {
             path: id.clone(),
             id,
@@ -88,9 +98,16 @@ fn check_lengths(file: &Path, expected: &Value) {
     assert_eq!(weights.len(), expected.len(), "{}", file.display());
     for (name, length) in expected {
         let values = weights.to_f32(name).unwrap();
-        let found = values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        let found = values
+            .iter()
+            .map(|&x| f64::from(x).powi(2))
+            .sum::<f64>()
+            .sqrt();
         let expected = length.as_f64().unwrap();
-        assert!((found - expected).abs() <= 1e-3 * expected, "{name}: {found} {expected}");
+        assert!(
+            (found - expected).abs() <= 1e-3 * expected,
+            "{name}: {found} {expected}"
+        );
     }
 }
 
@@ -109,10 +126,16 @@ fn ten_steps_are_pytorch_s() {
         let expected = floats(&golden["runs"][name]["losses"]);
         assert_eq!(losses.len(), expected.len());
         for (step, (found, expected)) in losses.iter().zip(&expected).enumerate() {
-            assert!((found - expected).abs() <= 1e-4, "{name} {step}: {found} {expected}");
+            assert!(
+                (found - expected).abs() <= 1e-4,
+                "{name} {step}: {found} {expected}"
+            );
         }
         if name == "v1" {
-            check_lengths(&run.join("llm.safetensors"), &golden["runs"][name]["llm_lengths"]);
+            check_lengths(
+                &run.join("llm.safetensors"),
+                &golden["runs"][name]["llm_lengths"],
+            );
         }
     }
 }
@@ -128,6 +151,9 @@ fn trained_parameters_are_pytorch_s() {
         settings.fit.patience = 0;
         let run = folder.path().join("run");
         settings.run(&run, false, |_| {}).unwrap();
-        check_lengths(&run.join("mapper.safetensors"), &golden["runs"][name]["lengths"]);
+        check_lengths(
+            &run.join("mapper.safetensors"),
+            &golden["runs"][name]["lengths"],
+        );
     }
 }

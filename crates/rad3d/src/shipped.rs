@@ -26,7 +26,7 @@ pub(crate) fn model() -> Result<PathBuf, UsageError> {
     let above = beside
         .iter()
         .flat_map(|program| program.ancestors().skip(1));
-    let here = Path::new("").into();
+    let here = Path::new("");
     above
         .chain([here])
         .map(|folder: &Path| folder.join(PLACE))

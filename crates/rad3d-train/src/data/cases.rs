@@ -49,7 +49,9 @@ pub fn read_cases(
     label_set: &LabelSet,
 ) -> Result<Vec<Case>> {
     let extra = extra_columns(reports)?;
-    let given = labels.map(|path| read_labels(path, label_set)).transpose()?;
+    let given = labels
+        .map(|path| read_labels(path, label_set))
+        .transpose()?;
     let mut cases = Vec::new();
     let mut missing = Vec::new();
     for row in ReportTable::open(reports, label_set)? {
@@ -85,7 +87,12 @@ pub fn read_cases(
     }
     if cases.is_empty() {
         let hint = "give a table with reports";
-        return Err(TrainError::new(Fault::Data, reports, "holds no report", hint));
+        return Err(TrainError::new(
+            Fault::Data,
+            reports,
+            "holds no report",
+            hint,
+        ));
     }
     Ok(cases)
 }
@@ -105,7 +112,11 @@ pub fn read_labels(path: &Path, label_set: &LabelSet) -> Result<HashMap<String, 
         .headers()
         .map_err(|error| TrainError::unreadable(path, error))?
         .clone();
-    let column = |name: &str| header.iter().position(|cell| cell.eq_ignore_ascii_case(name));
+    let column = |name: &str| {
+        header
+            .iter()
+            .position(|cell| cell.eq_ignore_ascii_case(name))
+    };
     let id = ID_COLUMNS
         .iter()
         .find_map(|name| column(name))
@@ -145,7 +156,11 @@ fn extra_columns(path: &Path) -> Result<Extra> {
     let mut reader = csv::Reader::from_path(path).map_err(unreadable)?;
     let header = reader.headers().map_err(unreadable)?.clone();
     let column = |names: &[&str]| {
-        let position = |name: &&str| header.iter().position(|cell| cell.eq_ignore_ascii_case(name));
+        let position = |name: &&str| {
+            header
+                .iter()
+                .position(|cell| cell.eq_ignore_ascii_case(name))
+        };
         names.iter().find_map(position)
     };
     let (id, patient) = (column(&ID_COLUMNS), column(&PATIENT_COLUMNS));
@@ -211,7 +226,10 @@ mod tests {
         let cases = read_cases(&reports, Some(&labels), &set).unwrap();
         assert_eq!(cases.len(), 2);
         assert_eq!(cases[1].labels, Some(vec![true, false]));
-        assert_eq!((cases[1].patient.as_str(), cases[1].context.as_str()), ("train_1", "cough"));
+        assert_eq!(
+            (cases[1].patient.as_str(), cases[1].context.as_str()),
+            ("train_1", "cough")
+        );
         std::fs::write(&labels, format!("{head}train_1_a_1.nii.gz,2,1\n")).unwrap();
         let error = read_labels(&labels, &set).unwrap_err();
         assert!(error.what.contains("line 2"), "{error}");

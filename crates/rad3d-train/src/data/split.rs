@@ -72,7 +72,11 @@ pub fn split_given(training: Vec<Case>, validation: Vec<Case>) -> Result<Split> 
         }
         hasher.update("\n\n");
     }
-    let sha256 = hasher.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let sha256 = hasher
+        .finalize()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
     Ok(Split {
         training,
         validation,

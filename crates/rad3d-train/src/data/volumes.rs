@@ -35,7 +35,9 @@ pub fn scans_by_name(folder: &Path) -> Result<HashMap<String, PathBuf>> {
     while let Some(folder) = todo.pop() {
         let entries = std::fs::read_dir(&folder).map_err(|e| TrainError::unreadable(&folder, e))?;
         for entry in entries {
-            let path = entry.map_err(|e| TrainError::unreadable(&folder, e))?.path();
+            let path = entry
+                .map_err(|e| TrainError::unreadable(&folder, e))?
+                .path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let endings = [".nii.gz", ".nii", ".mha", ".nrrd"];
             if path.is_dir() {

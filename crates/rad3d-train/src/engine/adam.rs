@@ -74,7 +74,13 @@ impl Adam {
     /// length of the gradient before clipping.
     pub fn step<M: Module>(&mut self, module: M, rate: f64) -> (M, f64) {
         let passes = self.passes.max(1) as f64;
-        let length = self.gathered.values().map(Flat::sum_of_squares).sum::<f64>().sqrt() / passes;
+        let length = self
+            .gathered
+            .values()
+            .map(Flat::sum_of_squares)
+            .sum::<f64>()
+            .sqrt()
+            / passes;
         let mut factor = 1.0 / passes;
         if self.clip_norm > 0.0 && length > self.clip_norm {
             factor *= self.clip_norm / (length + 1e-6);
@@ -244,7 +250,11 @@ impl Rule {
         values
             .par_chunks_mut(CHUNK)
             .zip(gradient.par_chunks(CHUNK))
-            .zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK)))
+            .zip(
+                first
+                    .par_chunks_mut(CHUNK)
+                    .zip(second.par_chunks_mut(CHUNK)),
+            )
             .for_each(|((values, gradient), (first, second))| {
                 let moments = first.iter_mut().zip(second);
                 for ((value, g), (m, v)) in values.iter_mut().zip(gradient).zip(moments) {
@@ -263,11 +273,15 @@ impl Rule {
         moments: (Tensor<1>, Tensor<1>),
     ) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
         let gradient = gradient.mul_scalar(self.factor);
-        let first = moments.0.mul_scalar(self.beta1)
-            + gradient.clone().mul_scalar(1.0 - self.beta1);
+        let first =
+            moments.0.mul_scalar(self.beta1) + gradient.clone().mul_scalar(1.0 - self.beta1);
         let second =
             moments.1.mul_scalar(self.beta2) + gradient.square().mul_scalar(1.0 - self.beta2);
-        let below = second.clone().sqrt().div_scalar(self.root).add_scalar(self.epsilon);
+        let below = second
+            .clone()
+            .sqrt()
+            .div_scalar(self.root)
+            .add_scalar(self.epsilon);
         let values = values.mul_scalar(self.keep) - first.clone().mul_scalar(self.rate) / below;
         (values, first, second)
     }

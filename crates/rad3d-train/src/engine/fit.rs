@@ -146,7 +146,8 @@ impl<T: Task> Fit<'_, T> {
                 let examples = &order[step * group..((step + 1) * group).min(order.len())];
                 let rate = self.settings.rate(state.step, total);
                 let (loss, length, count);
-                (model, loss, length, count) = self.step(model, &mut adam, examples, &state, rate)?;
+                (model, loss, length, count) =
+                    self.step(model, &mut adam, examples, &state, rate)?;
                 items += count;
                 state.step += 1;
                 state.epoch_loss.0 += loss;

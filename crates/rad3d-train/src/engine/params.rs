@@ -112,7 +112,9 @@ impl ModuleMapper for Restorer<'_> {
         match self.values.get(&self.path.join(".")) {
             Some(found) if param.val().is_require_grad() => {
                 let data = TensorData::new(found.values.clone(), param.val().dims());
-                replaced(param, |_| Tensor::from_data(data, &self.device.clone().inner()))
+                replaced(param, |_| {
+                    Tensor::from_data(data, &self.device.clone().inner())
+                })
             }
             _ => param,
         }

@@ -66,12 +66,7 @@ impl ClassifierSettings {
     ///
     /// # Errors
     /// See [`Fit::run`]; and faults of settings and data.
-    pub fn run(
-        &self,
-        folder: &Path,
-        resume: bool,
-        show: impl FnMut(Progress),
-    ) -> Result<Outcome> {
+    pub fn run(&self, folder: &Path, resume: bool, show: impl FnMut(Progress)) -> Result<Outcome> {
         let labels = match &self.label_names {
             Some(names) => LabelSet::new(names.iter().cloned())?,
             None => LabelSet::ct_rate(),

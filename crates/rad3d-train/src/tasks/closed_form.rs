@@ -89,7 +89,8 @@ pub(super) fn run(
     write_calibration(&folder.join("calibration.csv"), labels, &calibrated)?;
     let scores = classifier_scores(labels, &validation_logits, &task.validation_truth)?;
     let path = folder.join("scores.json");
-    let text = serde_json::to_string_pretty(&scores).map_err(|e| TrainError::unwritable(&path, e))?;
+    let text =
+        serde_json::to_string_pretty(&scores).map_err(|e| TrainError::unwritable(&path, e))?;
     std::fs::write(&path, text).map_err(|error| TrainError::unwritable(&path, error))?;
     let provenance = Provenance {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -100,7 +101,12 @@ pub(super) fn run(
     };
     let sides = [
         ("training", &split.training, &training, &training_logits),
-        ("validation", &split.validation, &validation, &validation_logits),
+        (
+            "validation",
+            &split.validation,
+            &validation,
+            &validation_logits,
+        ),
     ];
     for (name, cases, latents, logits) in sides {
         let table = table(&provenance, cases, latents, logits);
@@ -168,7 +174,9 @@ fn projection(task: &TowerTask, training: &[f32], validation: &[f32]) -> Result<
         };
         let shares: Vec<f64> = (0..labels).map(share).collect();
         let truth = task.training_truth.iter().zip(shares.iter().cycle());
-        truth.map(|(&present, share)| f64::from(u8::from(present)) - share).collect()
+        truth
+            .map(|(&present, share)| f64::from(u8::from(present)) - share)
+            .collect()
     };
     let mut best: Option<(f64, Vec<Vec<f32>>)> = None;
     for ridge in RIDGES {
@@ -193,7 +201,12 @@ fn projection(task: &TowerTask, training: &[f32], validation: &[f32]) -> Result<
     }
     let Some((_, directions)) = best else {
         let what = "gives features that no ridge can be fitted to";
-        return Err(TrainError::new(Fault::Diverged, "tower", what, "change its sizes"));
+        return Err(TrainError::new(
+            Fault::Diverged,
+            "tower",
+            what,
+            "change its sizes",
+        ));
     };
     let squared = f64::from(product(&mean, &mean)).max(1e-12);
     // A row without the mean's direction has no part that all scans share.
@@ -204,17 +217,25 @@ fn projection(task: &TowerTask, training: &[f32], validation: &[f32]) -> Result<
             .zip(&mean)
             .map(|(x, mean)| x - (along * f64::from(*mean)) as f32)
             .collect();
-        let values: Vec<f32> = centred.chunks_exact(width).map(|x| product(&flat, x)).collect();
+        let values: Vec<f32> = centred
+            .chunks_exact(width)
+            .map(|x| product(&flat, x))
+            .collect();
         let spread = values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / cases as f64;
         let factor = sign * deviation / spread.sqrt().max(1e-12);
-        flat.iter().map(|x| (f64::from(*x) * factor) as f32).collect()
+        flat.iter()
+            .map(|x| (f64::from(*x) * factor) as f32)
+            .collect()
     };
     let mut rows = Vec::with_capacity(latent * width);
     for direction in &directions {
         rows.extend(finished(direction, 1.0, 1.0));
         rows.extend(finished(direction, 1.0, -1.0));
     }
-    rows.extend(mean.iter().map(|x| (f64::from(*x) * CONSTANT / squared) as f32));
+    rows.extend(
+        mean.iter()
+            .map(|x| (f64::from(*x) * CONSTANT / squared) as f32),
+    );
     for vector in leading(&matrix, cases, latent - 2 * labels - 1) {
         let component = combination(&centred, width, vector.iter().copied());
         rows.extend(finished(&component, COMPONENT, 1.0));
@@ -243,7 +264,10 @@ fn latents(features: &[f32], projection: &[f32], latent: usize) -> Vec<f32> {
     let width = projection.len() / latent;
     let mut out = Vec::with_capacity(features.len() / width * latent);
     for x in features.chunks_exact(width) {
-        let row: Vec<f32> = projection.chunks_exact(width).map(|row| product(row, x)).collect();
+        let row: Vec<f32> = projection
+            .chunks_exact(width)
+            .map(|row| product(row, x))
+            .collect();
         let length = product(&row, &row).sqrt().max(1e-12);
         out.extend(row.iter().map(|x| x / length));
     }

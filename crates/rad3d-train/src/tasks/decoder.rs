@@ -98,7 +98,12 @@ impl TrainedDecoder {
     ) -> Result<(StepLoss, Vec<Vec<f32>>)> {
         let Some(flat) = &self.flat else {
             let what = "has no weights in a row";
-            return Err(TrainError::new(Fault::Network, "model", what, "report this as a bug"));
+            return Err(TrainError::new(
+                Fault::Network,
+                "model",
+                what,
+                "report this as a bug",
+            ));
         };
         let found = self.current(decoder).gradient(batch, true);
         let step = StepLoss {

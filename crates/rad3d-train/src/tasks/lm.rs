@@ -75,12 +75,7 @@ impl LmSettings {
     ///
     /// # Errors
     /// See [`Fit::run`]; and faults of settings and data.
-    pub fn run(
-        &self,
-        folder: &Path,
-        resume: bool,
-        show: impl FnMut(Progress),
-    ) -> Result<Outcome> {
+    pub fn run(&self, folder: &Path, resume: bool, show: impl FnMut(Progress)) -> Result<Outcome> {
         let cases = read_cases(&self.reports, None, &LabelSet::ct_rate())?;
         let split = split_by_patient(cases, self.validation_share, self.fit.seed)?;
         write_settings(folder, self)?;
@@ -238,7 +233,10 @@ impl LmTask {
 fn sequence(decoder: &GradientDecoder, tokens: &[u32]) -> Sequence {
     Sequence {
         embeddings: decoder.embed(&tokens[..tokens.len() - 1]),
-        ids: tokens[..tokens.len() - 1].iter().map(|&id| Some(id)).collect(),
+        ids: tokens[..tokens.len() - 1]
+            .iter()
+            .map(|&id| Some(id))
+            .collect(),
         targets: tokens[1..].iter().copied().enumerate().collect(),
     }
 }

@@ -180,12 +180,7 @@ impl MapperSettings {
     ///
     /// # Errors
     /// See [`Fit::run`]; and faults of settings and data.
-    pub fn run(
-        &self,
-        folder: &Path,
-        resume: bool,
-        show: impl FnMut(Progress),
-    ) -> Result<Outcome> {
+    pub fn run(&self, folder: &Path, resume: bool, show: impl FnMut(Progress)) -> Result<Outcome> {
         let (task, model, data) = self.prepare()?;
         write_settings(folder, self)?;
         let data: Vec<&str> = data.iter().map(String::as_str).collect();
@@ -312,8 +307,11 @@ impl MapperSettings {
         tokenizer: &Tokenizer,
         inputs: Inputs,
     ) -> Result<Vec<Example>> {
-        let rows: HashMap<&str, &rad3d_embeddings::EmbeddingRow> =
-            table.rows.iter().map(|row| (row.id.as_str(), row)).collect();
+        let rows: HashMap<&str, &rad3d_embeddings::EmbeddingRow> = table
+            .rows
+            .iter()
+            .map(|row| (row.id.as_str(), row))
+            .collect();
         let mut examples = Vec::with_capacity(cases.len());
         let mut missing = Vec::new();
         for case in cases {
@@ -411,23 +409,26 @@ impl MapperTask {
         let [before, after] = &self.around;
         let each = prefix.len() / rows.len().max(1);
         let width = llm.config().width;
-        let sequences = rows.iter().zip(prefix.chunks_exact(each.max(1))).map(|(row, prefix)| {
-            let given = row.len() - 1;
-            let mut embeddings = llm.embed(before);
-            embeddings.extend_from_slice(prefix);
-            embeddings.extend(llm.embed(after));
-            embeddings.extend(llm.embed(&row[..given]));
-            let mut ids: Vec<Option<u32>> = before.iter().map(|&id| Some(id)).collect();
-            ids.extend(std::iter::repeat_n(None, each / width));
-            ids.extend(after.iter().chain(&row[..given]).map(|&id| Some(id)));
-            let first = before.len() + each / width + after.len() - 1;
-            let targets = row.iter().enumerate();
-            Sequence {
-                embeddings,
-                ids,
-                targets: targets.map(|(place, &id)| (first + place, id)).collect(),
-            }
-        });
+        let sequences = rows
+            .iter()
+            .zip(prefix.chunks_exact(each.max(1)))
+            .map(|(row, prefix)| {
+                let given = row.len() - 1;
+                let mut embeddings = llm.embed(before);
+                embeddings.extend_from_slice(prefix);
+                embeddings.extend(llm.embed(after));
+                embeddings.extend(llm.embed(&row[..given]));
+                let mut ids: Vec<Option<u32>> = before.iter().map(|&id| Some(id)).collect();
+                ids.extend(std::iter::repeat_n(None, each / width));
+                ids.extend(after.iter().chain(&row[..given]).map(|&id| Some(id)));
+                let first = before.len() + each / width + after.len() - 1;
+                let targets = row.iter().enumerate();
+                Sequence {
+                    embeddings,
+                    ids,
+                    targets: targets.map(|(place, &id)| (first + place, id)).collect(),
+                }
+            });
         (sequences.collect(), before.len() * width)
     }
 
@@ -439,7 +440,9 @@ impl MapperTask {
         rows: &[&[u32]],
         device: &Device,
     ) -> Result<StepLoss> {
-        let prefix = self.prefix(model, inputs, device).ok_or_else(Self::nothing)?;
+        let prefix = self
+            .prefix(model, inputs, device)
+            .ok_or_else(Self::nothing)?;
         match (&self.decoder, &model.llm) {
             (Decoder::WrittenOut(llm), trained) => {
                 let values = host(prefix.clone().inner());
@@ -486,16 +489,13 @@ impl MapperTask {
     }
 
     /// Loss of a batch without its gradient; `model` is without automatic differentiation.
-    fn validation_loss(
-        &self,
-        model: &RunModel,
-        inputs: Vec<f32>,
-        rows: &[&[u32]],
-    ) -> Result<f64> {
+    fn validation_loss(&self, model: &RunModel, inputs: Vec<f32>, rows: &[&[u32]]) -> Result<f64> {
         let device = self.device.clone().inner();
         match &self.decoder {
             Decoder::WrittenOut(llm) => {
-                let prefix = self.prefix(model, inputs, &device).ok_or_else(Self::nothing)?;
+                let prefix = self
+                    .prefix(model, inputs, &device)
+                    .ok_or_else(Self::nothing)?;
                 let values = host(prefix);
                 let current = model.llm.as_ref().map(|trained| trained.current(llm));
                 let llm = current.as_ref().unwrap_or(llm);
@@ -543,7 +543,10 @@ impl Task for MapperTask {
     fn validate(&self, model: &RunModel) -> Result<Validation> {
         let (mut sum, mut count) = (0.0, 0);
         for examples in self.validation.chunks(self.settings.fit.batch_size) {
-            let inputs = examples.iter().flat_map(|e| e.input.iter().copied()).collect();
+            let inputs = examples
+                .iter()
+                .flat_map(|e| e.input.iter().copied())
+                .collect();
             let rows: Vec<&[u32]> = examples.iter().map(|e| &*e.tokens).collect();
             let items: usize = rows.iter().map(|row| row.len()).sum();
             sum += self.validation_loss(model, inputs, &rows)? * items as f64;
@@ -561,7 +564,12 @@ impl Task for MapperTask {
             (None, None) => Vec::new(),
         };
         let storage = self.settings.storage;
-        save(&folder.join("mapper.safetensors"), parameters, storage, about)?;
+        save(
+            &folder.join("mapper.safetensors"),
+            parameters,
+            storage,
+            about,
+        )?;
         if let Some(llm) = &model.llm {
             let path = folder.join("llm.safetensors");
             let decoder = match &self.decoder {

@@ -13,8 +13,8 @@ mod tower;
 pub use classifier::{ClassifierSettings, ClassifierTask};
 pub use decoder::TrainedDecoder;
 pub use lm::{LmSettings, LmTask};
-pub use save::Storage;
 pub use mapper::{Inputs, LlmMode, MapperSettings, MapperTask, ProjectorKind, RunModel};
+pub use save::Storage;
 pub use scores::{Calibrated, calibrate};
 pub use tower::{TowerMethod, TowerModel, TowerSettings, TowerTask};
 
@@ -35,7 +35,11 @@ fn fingerprint(settings: &impl Serialize, data: &[&str]) -> Result<String> {
         hasher.update("\n");
         hasher.update(part);
     }
-    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect())
 }
 
 /// Leaves the resolved settings beside a run's results.

@@ -22,7 +22,10 @@ pub(super) fn classifier_scores(
     logits: &[f32],
     truth: &[bool],
 ) -> Result<Validation> {
-    let scores = Matrix::new(labels.clone(), logits.iter().map(|&x| f64::from(x)).collect())?;
+    let scores = Matrix::new(
+        labels.clone(),
+        logits.iter().map(|&x| f64::from(x)).collect(),
+    )?;
     let truth_matrix = Matrix::new(labels.clone(), truth.to_vec())?;
     let auroc = Auroc::of(&scores, &truth_matrix)?;
     let mut found = Validation::new();
@@ -143,6 +146,9 @@ mod tests {
         let truth = [false, false, true, true, true, true];
         let found = calibrate(&logits, &truth, 1)[0];
         let at = |logit: f32| 1.0 / (1.0 + (-logit / found.temperature).exp());
-        assert!(at(-2.0) < found.threshold && found.threshold < at(-1.0), "{found:?}");
+        assert!(
+            at(-2.0) < found.threshold && found.threshold < at(-1.0),
+            "{found:?}"
+        );
     }
 }

@@ -280,7 +280,10 @@ impl Task for TowerTask {
 
     fn loss(&self, model: &TowerModel, batch: &[usize], step: u64) -> Result<StepLoss> {
         let count = self.labels.len();
-        let tensors = batch.iter().flat_map(|&index| self.augmented(index, step)).collect();
+        let tensors = batch
+            .iter()
+            .flat_map(|&index| self.augmented(index, step))
+            .collect();
         let truth: Vec<bool> = batch
             .iter()
             .flat_map(|&index| &self.training_truth[index * count..][..count])
@@ -311,8 +314,18 @@ impl Task for TowerTask {
     fn export(&self, model: &TowerModel, folder: &Path) -> Result<()> {
         let about = "trained by rad3d train tower";
         let storage = self.settings.storage;
-        save(&folder.join("tower.safetensors"), model.tower.export()?, storage, about)?;
-        save(&folder.join("head.safetensors"), model.head.export()?, Storage::F32, about)?;
+        save(
+            &folder.join("tower.safetensors"),
+            model.tower.export()?,
+            storage,
+            about,
+        )?;
+        save(
+            &folder.join("head.safetensors"),
+            model.head.export()?,
+            Storage::F32,
+            about,
+        )?;
         let logits = self.all_logits(&model.valid());
         let calibrated = calibrate(&logits, &self.validation_truth, self.labels.len());
         write_calibration(&folder.join("calibration.csv"), &self.labels, &calibrated)
@@ -327,7 +340,10 @@ pub(super) fn write_calibration(
 ) -> Result<()> {
     let mut text = "label,temperature,threshold\n".to_owned();
     for (name, fitted) in labels.names().zip(calibrated) {
-        text.push_str(&format!("{name},{},{}\n", fitted.temperature, fitted.threshold));
+        text.push_str(&format!(
+            "{name},{},{}\n",
+            fitted.temperature, fitted.threshold
+        ));
     }
     std::fs::write(path, text).map_err(|error| TrainError::unwritable(path, error))
 }

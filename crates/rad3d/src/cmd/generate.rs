@@ -178,7 +178,9 @@ fn by_template(
             .logits
             .iter()
             .zip(labels)
-            .map(|(logit, label)| 1.0 / (1.0 + (-logit / label.temperature).exp()) >= label.threshold)
+            .map(|(logit, label)| {
+                1.0 / (1.0 + (-logit / label.temperature).exp()) >= label.threshold
+            })
             .collect();
         texts.push((baselines::template(training, &predicted)?.clone(), true));
     }

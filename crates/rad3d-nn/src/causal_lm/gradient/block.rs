@@ -153,7 +153,14 @@ impl Block<'_> {
             }
             let value = self.head(values, head, true);
             let out = &mut mixed[head * config.head_width..];
-            matmul_into(Matrix::new(scores, tokens, tokens), value, out, width, 1.0, false);
+            matmul_into(
+                Matrix::new(scores, tokens, tokens),
+                value,
+                out,
+                width,
+                1.0,
+                false,
+            );
         }
         (attention, mixed)
     }
@@ -241,8 +248,17 @@ impl Block<'_> {
             let value = self.head(&kept.values, head, true);
             matmul(out, value.transposed(), &mut errors, false);
             let seen = Matrix::new(attention, tokens, tokens);
-            matmul_into(seen.transposed(), out, &mut values[group..], kv_width, 1.0, true);
-            let rows = errors.chunks_exact_mut(tokens).zip(attention.chunks_exact(tokens));
+            matmul_into(
+                seen.transposed(),
+                out,
+                &mut values[group..],
+                kv_width,
+                1.0,
+                true,
+            );
+            let rows = errors
+                .chunks_exact_mut(tokens)
+                .zip(attention.chunks_exact(tokens));
             for (errors, attention) in rows {
                 let mean: f32 = errors.iter().zip(attention).map(|(e, a)| e * a).sum();
                 for (error, attention) in errors.iter_mut().zip(attention) {
@@ -254,7 +270,14 @@ impl Block<'_> {
             let query = self.head(&kept.queries, head, false);
             let into = &mut queries[head * width..];
             matmul_into(errors, key, into, query_width, scale, false);
-            matmul_into(errors.transposed(), query, &mut keys[group..], kv_width, scale, true);
+            matmul_into(
+                errors.transposed(),
+                query,
+                &mut keys[group..],
+                kv_width,
+                scale,
+                true,
+            );
         }
         for (rows, row_width) in [(&mut queries, query_width), (&mut keys, kv_width)] {
             for (position, row) in rows.chunks_exact_mut(row_width).enumerate() {

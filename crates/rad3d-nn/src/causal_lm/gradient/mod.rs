@@ -58,6 +58,14 @@ pub struct BatchGradient {
     pub weights: Vec<f32>,
 }
 
+/// What one group of a batch's sequences gives.
+struct Group {
+    /// Sum of losses and gradient of the embeddings, sequence by sequence.
+    found: Vec<(f64, Vec<f32>)>,
+    /// Sum of gradients of the weights.
+    weights: Vec<f32>,
+}
+
 impl GradientDecoder {
     /// The weights of `model` as floats; `None` for a family that only the general engine trains
     /// (anything but LLaMA's: RMSNorm, rotation, gated SiLU, no biases).
@@ -142,7 +150,7 @@ impl GradientDecoder {
     pub fn gradient(&self, batch: &[Sequence], train: bool) -> BatchGradient {
         let count = target_count(batch);
         let share = (1.0 / count) as f32;
-        let groups: Vec<(Vec<(f64, Vec<f32>)>, Vec<f32>)> = (0..GROUPS)
+        let groups: Vec<Group> = (0..GROUPS)
             .into_par_iter()
             .map(|group| {
                 let mut sum = vec![0.0; if train { self.weights.len() } else { 0 }];
@@ -153,13 +161,23 @@ impl GradientDecoder {
                         self.sequence(sequence, share, weights, true)
                     })
                     .collect();
-                (found, sum)
+                Group {
+                    found,
+                    weights: sum,
+                }
             })
             .collect();
         let mut embeddings = vec![Vec::new(); batch.len()];
         let mut weights: Vec<f32> = Vec::new();
         let mut losses = vec![0.0; batch.len()];
-        for (group, (found, sum)) in groups.into_iter().enumerate() {
+        for (
+            group,
+            Group {
+                found,
+                weights: sum,
+            },
+        ) in groups.into_iter().enumerate()
+        {
             for (place, (loss, gradient)) in found.into_iter().enumerate() {
                 losses[group + place * GROUPS] = loss;
                 embeddings[group + place * GROUPS] = gradient;
@@ -211,7 +229,8 @@ impl GradientDecoder {
                 kept.push(keep);
             }
         }
-        let (loss, mut back) = self.head(&stream, sequence, share, gradient.as_deref_mut(), backward);
+        let (loss, mut back) =
+            self.head(&stream, sequence, share, gradient.as_deref_mut(), backward);
         if !backward {
             return (loss, Vec::new());
         }
@@ -283,8 +302,16 @@ impl GradientDecoder {
         let mut gain_sum = vec![0.0; width];
         let back = rms_norm_back(&back, &rows, gain, &inverse, &mut gain_sum);
         if let Some(gradient) = gradient {
-            matmul(errors.transposed(), hidden, &mut gradient[table_range], true);
-            for (sum, part) in gradient[layout.final_norm.clone()].iter_mut().zip(&gain_sum) {
+            matmul(
+                errors.transposed(),
+                hidden,
+                &mut gradient[table_range],
+                true,
+            );
+            for (sum, part) in gradient[layout.final_norm.clone()]
+                .iter_mut()
+                .zip(&gain_sum)
+            {
                 *sum += part;
             }
         }
