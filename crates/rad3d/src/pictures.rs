@@ -9,8 +9,8 @@ const COLUMNS: usize = 400;
 const AXIAL_LEVELS: [f64; 5] = [0.90, 0.70, 0.50, 0.30, 0.12];
 /// Aerated lung; air around the patient lies below, but for noise.
 const LUNG_HU: std::ops::Range<f64> = -920.0..-500.0;
-/// Share of the lung voxels that may lie beyond the ends of the lungs' extent: noise.
-const STRAY: f64 = 0.02;
+/// Share of the lung voxels that may lie beyond each end of the lungs' extent: noise.
+const STRAY: f64 = 0.01;
 /// Steps along each axis in which lung is looked for.
 const LOOK_STEPS: usize = 96;
 
@@ -151,19 +151,36 @@ impl<'a> View<'a> {
         let steps = |axis: &Axis| axis.voxels.min(LOOK_STEPS);
         let (n_left, n_back, n_up) = (steps(&self.left), steps(&self.back), steps(&self.up));
         let place = |index: usize, steps: usize| (index as f64 + 0.5) / steps as f64;
+        let mut is_lung = Vec::with_capacity(n_left * n_back * n_up);
+        for u in 0..n_up {
+            for b in 0..n_back {
+                for l in 0..n_left {
+                    let at = [place(l, n_left), place(b, n_back), place(u, n_up)];
+                    // A voxel as it is: a mean across a border would look like lung.
+                    is_lung.push(LUNG_HU.contains(&self.hu_nearest(at)));
+                }
+            }
+        }
+        let lung = |l: usize, b: usize, u: usize| is_lung[l + n_left * (b + n_back * u)];
         let mut by_height = vec![0_usize; n_up];
         let mut by_depth = vec![0_usize; n_back];
-        for (u, in_slice) in by_height.iter_mut().enumerate() {
-            for (b, in_row) in by_depth.iter_mut().enumerate() {
-                let found = (0..n_left).filter(|&l| {
-                    let at = [place(l, n_left), place(b, n_back), place(u, n_up)];
-                    // Rounded to a voxel: a mean across a border would look like lung.
-                    LUNG_HU.contains(&self.hu_nearest(at))
-                });
-                let found = found.count();
-                *in_slice += found;
-                *in_row += found;
-            }
+        let inner = |steps: usize| 1..steps.saturating_sub(1);
+        let cells = inner(n_up).flat_map(move |u| {
+            inner(n_back).flat_map(move |b| inner(n_left).map(move |l| (l, b, u)))
+        });
+        // Skin, clothes and blankets have lung's density too, but are thin.
+        let surrounded = |&(l, b, u): &(usize, usize, usize)| {
+            lung(l, b, u)
+                && lung(l - 1, b, u)
+                && lung(l + 1, b, u)
+                && lung(l, b - 1, u)
+                && lung(l, b + 1, u)
+                && lung(l, b, u - 1)
+                && lung(l, b, u + 1)
+        };
+        for (_, b, u) in cells.filter(surrounded) {
+            by_height[u] += 1;
+            by_depth[b] += 1;
         }
         let at_share = |counts: &[usize], share: f64| {
             let total: usize = counts.iter().sum();
@@ -174,8 +191,7 @@ impl<'a> View<'a> {
             });
             (index.unwrap_or(0) as f64 + 0.5) / counts.len() as f64
         };
-        let total: usize = by_height.iter().sum();
-        if total == 0 {
+        if by_height.iter().all(|&count| count == 0) {
             return Lungs {
                 up: (0.0, 1.0),
                 back: 0.5,
