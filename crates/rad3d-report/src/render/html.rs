@@ -93,7 +93,13 @@ struct Gauge {
 impl Gauge {
     fn new(embedding: EmbeddingDistance) -> Self {
         let end = (embedding.limit * 4.0 / 3.0).max(embedding.distance);
-        let percent = |distance: f64| if end > 0.0 { 100.0 * distance / end } else { 0.0 };
+        let percent = |distance: f64| {
+            if end > 0.0 {
+                100.0 * distance / end
+            } else {
+                0.0
+            }
+        };
         Self {
             embedding,
             percent: percent(embedding.distance),
