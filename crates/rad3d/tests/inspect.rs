@@ -1,7 +1,5 @@
 //! `rad3d inspect` on what it can use and what it can't: exit code, stdout and stderr.
 
-#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
-
 mod common;
 
 use std::fs;

@@ -1,7 +1,5 @@
 //! `rad3d label`: CSV in, labels out, and what it says of tables that are none.
 
-#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
-
 mod common;
 
 use std::fs;

@@ -1,7 +1,5 @@
 //! `rad3d phantom`: the same seed, the same bytes; and calls that cannot work.
 
-#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
-
 mod common;
 
 use std::fs;

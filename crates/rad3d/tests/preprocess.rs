@@ -1,7 +1,5 @@
 //! `rad3d preprocess`: what it leaves behind, and what it says of calls that cannot work.
 
-#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
-
 mod common;
 
 use std::fs;
