@@ -1,4 +1,8 @@
 //! The written-out gradient against finite differences, and its loss against the decoder's logits.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be read has failed the test"
+)]
 
 use std::path::PathBuf;
 

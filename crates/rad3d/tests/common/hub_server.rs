@@ -16,14 +16,14 @@ pub(crate) fn weights() -> Vec<u8> {
     (0..5_000_u32).map(|i| (i * 7 % 251) as u8).collect()
 }
 
-pub struct Server {
+pub(crate) struct Server {
     pub address: String,
     downloads: Arc<AtomicUsize>,
 }
 
 impl Server {
     /// Listens until the test ends.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let downloads = Arc::new(AtomicUsize::new(0));
@@ -38,7 +38,7 @@ impl Server {
     }
 
     /// Files asked for so far.
-    pub fn downloads(&self) -> usize {
+    pub(crate) fn downloads(&self) -> usize {
         self.downloads.load(Ordering::SeqCst)
     }
 }
