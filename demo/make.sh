@@ -32,18 +32,32 @@ cd "$work"
 "$rad3d" train mapper --config mapper.toml --out v2 --resume --set priors=false
 "$rad3d" train mapper --config mapper.toml --out cue-only --resume --set image=false
 
-for system in v3 v2 cue-only; do
+# The shipped mapper: V-1 with priors. From V-3 on, the language model learns too; frozen, one of
+# this size hardly heeds its prefix.
+"$rad3d" train mapper --config mapper.toml --out v1-priors --resume \
+    --set 'llm-mode="trained"' --set 'start="v3/mapper.safetensors"' --set fit.epochs=1 \
+    --set fit.learning-rate=1e-3 --set fit.warmup-steps=20
+mkdir -p llm-tuned
+cp lm/llm/*.json llm-tuned
+cp v1-priors/llm.safetensors llm-tuned/model.safetensors
+
+for system in v1-priors v3 v2 cue-only; do
     rm -rf "model-$system"
-    "$rad3d" pack --config pack.toml --set "mapper-run=\"$system\"" --out "model-$system"
+    case $system in
+    v1-priors) llm=llm-tuned ;;
+    *) llm=lm/llm ;;
+    esac
+    "$rad3d" pack --config pack.toml --set "mapper-run=\"$system\"" --set "llm=\"$llm\"" \
+        --out "model-$system"
     "$rad3d" generate test.parquet --model "model-$system" --out "$system.csv"
 done
-"$rad3d" generate test.parquet --model model-v3 --system shuffled --out shuffled.csv
+"$rad3d" generate test.parquet --model model-v1-priors --system shuffled --out shuffled.csv
 for baseline in template majority; do
-    "$rad3d" generate test.parquet --model model-v3 --system "$baseline" --out "$baseline.csv" \
+    "$rad3d" generate test.parquet --model model-v1-priors --system "$baseline" --out "$baseline.csv" \
         --reports train/train_reports.csv --labels train/train_labels.csv
 done
-for system in v3 v2 cue-only template shuffled majority; do
+for system in v1-priors v3 v2 cue-only template shuffled majority; do
     "$rad3d" evaluate --references test/train_reports.csv --hypotheses "$system.csv" \
         --labels test/train_labels.csv --out "scores-$system"
 done
-echo "The model is $work/model-v3; copy it to models/demo to ship it."
+echo "The model is $work/model-v1-priors; copy it to models/demo to ship it."
