@@ -53,12 +53,12 @@ fn distances_are_standard_deviations() {
         let three = at(axis, 3.0);
         assert!((three - 3.0).abs() < 0.15, "axis {axis}: {three}");
     }
-    // Fresh points of the same cloud lie about √8 away, and their limit keeps them in.
+    // Fresh points of the same cloud lie about √8 away, and their limit leaves one of 100 out.
     let fresh = cloud(1000, &deviations, 1.0, 4);
     let limits = fit.limits(slices(&fresh)).unwrap();
     assert!((limits.typical - 8.0_f64.sqrt()).abs() < 0.2, "{limits:?}");
     let beyond = |point: &Vec<f32>| fit.distance(point).unwrap() > limits.limit;
-    assert_eq!(fresh.iter().filter(|point| beyond(point)).count(), 0);
+    assert_eq!(fresh.iter().filter(|point| beyond(point)).count(), 10);
     // One unit along a narrow axis is nothing in size, and five deviations.
     assert!(beyond(&vec![1.0, 1.0, 2.5, 1.0, 1.0, 1.0, 1.0, 1.0]));
 }

@@ -152,7 +152,8 @@ impl Familiarity {
     }
 
     /// Typical distance and limit from scans like those of training that were held out from the
-    /// fit: the median, and a limit twice as far above it as the 99th of 100 scans.
+    /// fit: the median, and the distance that one of 100 exceeds. A limit further out lets scans
+    /// of other body parts pass, since an embedding keeps mostly what its labels need.
     ///
     /// # Errors
     /// As [`Familiarity::distance`]; [`Fault::Content`] for fewer than 16 embeddings.
@@ -175,10 +176,9 @@ impl Familiarity {
         distances.sort_by(f64::total_cmp);
         let quantile =
             |share: f64| distances[(share * (distances.len() - 1) as f64).round() as usize];
-        let (typical, far) = (quantile(0.5), quantile(0.99));
         Ok(FamiliarityLimits {
-            typical,
-            limit: typical + 2.0 * (far - typical),
+            typical: quantile(0.5),
+            limit: quantile(0.99),
         })
     }
 }
