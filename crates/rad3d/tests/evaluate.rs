@@ -90,7 +90,10 @@ fn both_sides_are_scored() {
     let interval = &scores["intervals"]["rouge_l"];
     assert!(interval["low"].as_f64() < interval["high"].as_f64());
     let page = fs::read_to_string(place.path().join("out/report.html")).unwrap();
-    assert!(page.contains("<ins>Emphysema is seen.</ins>"), "{page}");
+    assert!(
+        page.contains("<ins>Emphysema </ins>is <ins>seen.</ins>"),
+        "{page}"
+    );
     assert!(!page.contains("http:") && !page.contains("https:") && !page.contains("<script"));
     let csv = fs::read_to_string(place.path().join("out/scores.csv")).unwrap();
     assert!(csv.starts_with("score,value,low,high\nbleu_1,"), "{csv}");
@@ -185,7 +188,7 @@ fn faults_list_the_ids() {
         "{mismatch}"
     );
     for (option, file, expected) in [
-        ("--hypotheses", "double.csv", "doubles 1 id: a"),
+        ("--hypotheses", "double.csv", "doubles 2 ids: a, b"),
         ("--hypotheses", "empty.csv", "is empty"),
         (
             "--hypotheses",
