@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Makes models/demo from nothing but seeds: phantoms, a language model, a tower, mappers, scores.
 #
-#   demo/make.sh WORKING_FOLDER      about 1.5 hours on two cores, 13 GB of disk
+#   demo/make.sh WORKING_FOLDER      13 GB of disk
+#
+# Its steps were run one by one; the whole was never timed. On two shared cores training took about
+# 30 minutes (language model), 8 (tower), 14 (V-3) and 9 (V-1).
 #
 # Every step that has finished is skipped when the script is started again, and training goes on
 # from its last checkpoint.
@@ -51,13 +54,20 @@ for system in v1-priors v3 v2 cue-only; do
         --out "model-$system"
     "$rad3d" generate test.parquet --model "model-$system" --out "$system.csv"
 done
-"$rad3d" generate test.parquet --model model-v1-priors --system shuffled --out shuffled.csv
+for system in v1-priors v3; do
+    "$rad3d" generate test.parquet --model "model-$system" --system shuffled \
+        --out "$system-shuffled.csv"
+done
 for baseline in template majority; do
     "$rad3d" generate test.parquet --model model-v1-priors --system "$baseline" --out "$baseline.csv" \
         --reports train/train_reports.csv --labels train/train_labels.csv
 done
-for system in v1-priors v3 v2 cue-only template shuffled majority; do
+for system in v1-priors v3 v2 cue-only v1-priors-shuffled v3-shuffled template majority; do
     "$rad3d" evaluate --references test/train_reports.csv --hypotheses "$system.csv" \
         --labels test/train_labels.csv --out "scores-$system"
+done
+for system in v1-priors v3; do
+    "$rad3d" evaluate --references test/train_reports.csv --hypotheses "$system.csv" \
+        --baseline "$system-shuffled.csv" --labels test/train_labels.csv --out "seen-$system"
 done
 echo "The model is $work/model-v1-priors; copy it to models/demo to ship it."
