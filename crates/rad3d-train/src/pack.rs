@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Fault, Result, TrainError};
+use crate::text::prompt_of;
 
 /// What goes into a model folder.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -59,6 +60,8 @@ struct MapperRun {
     layers: usize,
     heads: usize,
     target: MapperTarget,
+    prompt: Option<String>,
+    prefix_length: usize,
 }
 
 /// Files of a Hugging Face folder that a model needs, and some of which there must be.
@@ -180,12 +183,7 @@ impl Pack {
                 _ => return Err(fault()),
             },
             MapperKind::Linear | MapperKind::R2GenGpt => {
-                #[derive(Deserialize)]
-                #[serde(rename_all = "kebab-case")]
-                struct Length {
-                    prefix_length: usize,
-                }
-                let Length { prefix_length } = settings_of(run)?;
+                let prefix_length = settings.prefix_length;
                 let both = [shape("linear.weight"), shape("llama_proj.weight")];
                 let found = both
                     .iter()
@@ -209,6 +207,7 @@ impl Pack {
                 (false, _) => MapperInputs::Logits,
             }),
             target: settings.target,
+            prompt: prompt_of(settings.prompt.as_deref(), settings.projector).map(str::to_owned),
             file,
             tower_sha256: tower.file.sha256.clone(),
             llm_sha256: llm.as_ref().map(LlmPart::sha256),

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use rad3d_embeddings::{EmbeddingRow, EmbeddingTable, Provenance, write_parquet};
-use rad3d_train::tasks::{LlmMode, MapperSettings, ProjectorKind};
-use rad3d_weights::Checkpoint;
+use rad3d_train::tasks::{LlmMode, MapperSettings};
+use rad3d_weights::{Checkpoint, MapperKind};
 use serde_json::Value;
 
 fn fixtures() -> PathBuf {
@@ -85,9 +85,9 @@ fn settings(name: &str, golden: &Value, folder: &Path) -> MapperSettings {
         _ => LlmMode::Frozen,
     };
     settings.projector = match name {
-        "linear" => ProjectorKind::Linear,
-        "r2gengpt" => ProjectorKind::R2GenGpt,
-        _ => ProjectorKind::Transformer,
+        "linear" => MapperKind::Linear,
+        "r2gengpt" => MapperKind::R2GenGpt,
+        _ => MapperKind::Transformer,
     };
     settings
 }

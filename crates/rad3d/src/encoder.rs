@@ -6,9 +6,7 @@ use rad3d_embeddings::Provenance;
 use rad3d_nn::cpu::Precision;
 use rad3d_nn::{AbnormalityHead, Calibration, CtVit, CtVitConfig};
 use rad3d_volume::Recipe;
-use rad3d_weights::{
-    HeadPart, Loader, MANIFEST_FILE, ModelFolder, RecipeChoice, TowerConfig, ct_clip_ignores,
-};
+use rad3d_weights::{HeadPart, Loader, MANIFEST_FILE, ModelFolder, RecipeChoice, ct_clip_ignores};
 
 use crate::exit::UsageError;
 
@@ -44,7 +42,7 @@ impl Encoder {
     fn with_precision(folder: &ModelFolder, precision: Precision) -> anyhow::Result<Self> {
         let (manifest, path) = (folder.manifest(), folder.path());
         let recipe = recipe_of(folder)?;
-        let config = ct_vit_config(manifest.tower.config);
+        let config = CtVitConfig::from(manifest.tower.config);
         if recipe.size != config.volume_dhw {
             return Err(UsageError::new(
                 format!(
@@ -112,20 +110,6 @@ pub(crate) fn recipe_of(folder: &ModelFolder) -> anyhow::Result<Recipe> {
             Recipe::from_toml(&toml::to_string(table)?, folder.path().join(MANIFEST_FILE))?
         }
     })
-}
-
-fn ct_vit_config(sizes: TowerConfig) -> CtVitConfig {
-    CtVitConfig {
-        volume_dhw: sizes.volume_dhw,
-        patch_dhw: sizes.patch_dhw,
-        dim: sizes.dim,
-        spatial_depth: sizes.spatial_depth,
-        temporal_depth: sizes.temporal_depth,
-        heads: sizes.heads,
-        head_dim: sizes.head_dim,
-        codebook: sizes.codebook,
-        latent: sizes.latent,
-    }
 }
 
 fn load_head(

@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use rad3d_nn::causal_lm::{CausalLm, LmOptions};
+use rad3d_nn::causal_lm::{CausalLm, LmOptions, SegmentInput};
 use rad3d_nn::generate::{Ended, GenerationSettings, Prompt, generate};
 use rad3d_nn::projector::{
-    LinearConfig, LinearProjector, MapperConfig, PrefixMapper, Projector, R2GenGpt, join_priors,
+    ImagePrompt, LinearConfig, LinearProjector, MapperConfig, PrefixMapper, Projector, R2GenGpt,
+    join_priors,
 };
 use rad3d_report::{Report, WrittenToken};
 use rad3d_weights::{
@@ -35,6 +36,8 @@ pub(crate) struct Writer {
     mapper: Box<dyn Projector>,
     inputs: MapperInputs,
     target: MapperTarget,
+    /// Tokens before and after the prefix.
+    around: [Vec<u32>; 2],
     llm: CausalLm,
     tokenizer: Tokenizer,
 }
@@ -89,11 +92,22 @@ impl Writer {
             )
             .into());
         }
+        let around = match &part.prompt {
+            Some(prompt) => {
+                let prompt = ImagePrompt::new(prompt)?;
+                [
+                    tokenizer.encode(&prompt.before, false)?,
+                    tokenizer.encode(&prompt.after, false)?,
+                ]
+            }
+            None => [Vec::new(), Vec::new()],
+        };
         Ok(Self {
             llm_path,
             mapper,
             inputs,
             target: part.target,
+            around,
             llm,
             tokenizer,
         })
@@ -111,10 +125,11 @@ impl Writer {
         })
     }
 
-    /// Most tokens that fit behind a prefix.
+    /// Most tokens that fit behind a prefix and the text around it.
     pub(crate) fn room(&self) -> usize {
         let context = self.llm.config().context;
-        context.saturating_sub(self.mapper.prefix_length())
+        let [before, after] = &self.around;
+        context.saturating_sub(before.len() + self.mapper.prefix_length() + after.len())
     }
 
     /// Writes the report of a prefix. The model's own end tokens are added to `settings`.
@@ -141,7 +156,15 @@ impl Writer {
             stop_tokens: ends,
             ..settings.clone()
         };
-        let prompts = [Prompt::embeddings(prefix)];
+        let [before, after] = &self.around;
+        let inputs = [
+            SegmentInput::Ids(before),
+            SegmentInput::Embeddings(prefix),
+            SegmentInput::Ids(after),
+        ];
+        let is_empty = |input: &SegmentInput<'_>| matches!(input, SegmentInput::Ids([]));
+        let inputs = inputs.into_iter().filter(|input| !is_empty(input));
+        let prompts = [Prompt(inputs.collect())];
         let texts = generate(&self.llm, &prompts, &settings, &mut |_| {
             ControlFlow::Continue(())
         })?;

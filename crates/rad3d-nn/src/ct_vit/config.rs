@@ -28,6 +28,23 @@ pub struct CtVitConfig {
     pub latent: usize,
 }
 
+impl From<rad3d_weights::TowerConfig> for CtVitConfig {
+    /// The sizes that a model folder's manifest gives.
+    fn from(sizes: rad3d_weights::TowerConfig) -> Self {
+        Self {
+            volume_dhw: sizes.volume_dhw,
+            patch_dhw: sizes.patch_dhw,
+            dim: sizes.dim,
+            spatial_depth: sizes.spatial_depth,
+            temporal_depth: sizes.temporal_depth,
+            heads: sizes.heads,
+            head_dim: sizes.head_dim,
+            codebook: sizes.codebook,
+            latent: sizes.latent,
+        }
+    }
+}
+
 impl Default for CtVitConfig {
     fn default() -> Self {
         Self {

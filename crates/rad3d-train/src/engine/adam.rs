@@ -9,7 +9,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rayon::prelude::*;
 
-use super::params::{NamedParameter, host, replaced};
+use super::params::{NamedParameter, host, replaced, scalar};
 use crate::settings::FitSettings;
 
 /// Values that a core works on at a time.
@@ -151,10 +151,7 @@ impl Flat {
                 let parts: Vec<f64> = values.par_chunks(CHUNK).map(part).collect();
                 parts.iter().sum()
             }
-            Self::Device(tensor) => {
-                let sum = host(tensor.clone().square().sum());
-                sum.first().copied().map_or(f64::NAN, f64::from)
-            }
+            Self::Device(tensor) => scalar(tensor.clone().square().sum()),
         }
     }
 

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use super::adam::Adam;
 use super::checkpoint::Checkpointed;
 use super::events::{Event, Events};
-use super::params::{host, parameters, restore};
+use super::params::{parameters, restore, scalar};
 use crate::error::{Fault, Result, TrainError};
 use crate::random::Draw;
 use crate::settings::FitSettings;
@@ -229,10 +229,7 @@ impl<T: Task> Fit<'_, T> {
                 items: count,
             } = self.task.loss(&model, batch, place)?;
             let gradients = loss.backward();
-            let value = value.unwrap_or_else(|| {
-                let values = host(loss.inner());
-                values.first().copied().map_or(f64::NAN, f64::from)
-            });
+            let value = value.unwrap_or_else(|| scalar(loss.inner()));
             if !value.is_finite() {
                 let what = format!("the loss of step {} is {value}", state.step + 1);
                 let hint = "lower fit.learning-rate, or set fit.clip-norm = 1.0; the last \

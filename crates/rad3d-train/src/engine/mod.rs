@@ -12,3 +12,4 @@ pub use checkpoint::Checkpointed;
 pub use device::{device, plain_device};
 pub use fit::{Fit, Outcome, Progress, StepLoss, Task, Validation};
 pub use params::{NamedParameter, parameters, restore};
+pub(crate) use params::{host, scalar};

@@ -60,11 +60,16 @@ pub fn restore<M: Module>(
 
 /// Values of a tensor; a tensor that the device can't hand out counts as not a number, which the
 /// trainer notices at once.
-pub(super) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     let count = tensor.shape().num_elements();
     let data = tensor.into_data().convert::<f32>();
     data.try_to_vec::<f32>()
         .unwrap_or_else(|_| vec![f32::NAN; count])
+}
+
+/// The one value of a loss.
+pub(crate) fn scalar(tensor: Tensor<1>) -> f64 {
+    host(tensor).first().copied().map_or(f64::NAN, f64::from)
 }
 
 #[derive(Default)]

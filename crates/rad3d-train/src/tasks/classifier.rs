@@ -14,7 +14,7 @@ use super::scores::{calibrate, classifier_scores};
 use super::tower::{positive_weights, weighted_bce, write_calibration};
 use super::{fingerprint, write_settings};
 use crate::data::{Case, read_cases, split_by_patient};
-use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device};
+use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device, host, scalar};
 use crate::error::{Fault, Result, TrainError};
 use crate::settings::FitSettings;
 
@@ -135,12 +135,6 @@ impl ClassifierTask {
     }
 }
 
-fn host(tensor: Tensor<2>) -> Vec<f32> {
-    let count = tensor.shape().num_elements();
-    let values = tensor.into_data().convert::<f32>().try_to_vec::<f32>();
-    values.unwrap_or_else(|_| vec![f32::NAN; count])
-}
-
 impl Task for ClassifierTask {
     type Model = HeadModule;
 
@@ -176,9 +170,7 @@ impl Task for ClassifierTask {
         let device = self.device.clone().inner();
         let truth = &self.validation_truth;
         let loss = weighted_bce(logits, truth, &self.positive_weights, &device);
-        let loss = loss.into_data().convert::<f64>().try_to_vec::<f64>();
-        let loss = loss.ok().and_then(|values| values.first().copied());
-        found.insert("loss".to_owned(), loss.unwrap_or(f64::NAN));
+        found.insert("loss".to_owned(), scalar(loss));
         Ok(found)
     }
 

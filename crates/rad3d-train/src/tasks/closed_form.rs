@@ -15,12 +15,11 @@ use rad3d_nn::trainable::HeadModule;
 use rad3d_volume::Recipe;
 use rad3d_weights::sha256_of_file;
 
-use super::decoder::host;
 use super::save::{Storage, save};
 use super::scores::{calibrate, classifier_scores};
 use super::tower::{TowerModel, TowerTask, weighted_bce, write_calibration};
 use crate::data::{Case, Split, TensorCache};
-use crate::engine::{Adam, Outcome};
+use crate::engine::{Adam, Outcome, host};
 use crate::error::{Fault, Result, TrainError};
 use crate::linear_algebra::{gram, leading, solve};
 use crate::settings::FitSettings;

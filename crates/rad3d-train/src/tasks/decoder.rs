@@ -7,7 +7,7 @@ use rad3d_nn::causal_lm::gradient::{GradientDecoder, Sequence};
 use rad3d_nn::causal_lm::trainable::DecoderModule;
 use rad3d_nn::trainable::Exported;
 
-use crate::engine::StepLoss;
+use crate::engine::{StepLoss, host};
 use crate::error::{Fault, Result, TrainError};
 
 /// The trained weights of a decoder.
@@ -64,13 +64,6 @@ pub(super) fn with_gradient<const D: usize>(tensor: Tensor<D>, gradient: Vec<f32
     let shape = tensor.dims();
     let gradient = Tensor::from_data(TensorData::new(gradient, shape), &tensor.device().inner());
     (tensor * Tensor::from_inner(gradient)).sum()
-}
-
-/// A tensor's values.
-pub(super) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    let count = tensor.shape().num_elements();
-    let values = tensor.into_data().convert::<f32>().try_to_vec::<f32>();
-    values.unwrap_or_else(|_| vec![f32::NAN; count])
 }
 
 impl TrainedDecoder {

@@ -11,21 +11,23 @@ use rad3d_nn::causal_lm::gradient::{GradientDecoder, Sequence};
 use rad3d_nn::causal_lm::{CausalLm, LmOptions};
 use rad3d_nn::trainable::Exported;
 use rad3d_report::LabelSet;
-use rad3d_weights::Tokenizer;
+use rad3d_weights::{MapperTarget, Tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::batch::TokenBatch;
-use super::decoder::{Decoder, TrainedDecoder, host};
+use super::decoder::{Decoder, TrainedDecoder};
 use super::save::{Storage, save};
 use super::{fingerprint, write_settings};
 use crate::bpe::train_tokenizer;
 use crate::data::{read_cases, split_by_patient};
-use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device, plain_device};
+use crate::engine::{
+    Fit, Outcome, Progress, StepLoss, Task, Validation, device, plain_device, scalar,
+};
 use crate::error::{Fault, Result, TrainError};
 use crate::random::Draw;
 use crate::settings::FitSettings;
-use crate::text::{Target, target_tokens};
+use crate::text::{target_text, target_tokens};
 
 /// Settings of `train lm`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,7 +86,12 @@ impl LmSettings {
             let texts: Vec<String> = split
                 .training
                 .iter()
-                .flat_map(|case| [case.context.clone(), Target::Both.text(&case.report)])
+                .flat_map(|case| {
+                    [
+                        case.context.clone(),
+                        target_text(MapperTarget::Both, &case.report),
+                    ]
+                })
                 .collect();
             train_tokenizer(&texts, self.vocabulary, &llm)?;
         }
@@ -98,7 +105,7 @@ impl LmSettings {
                 if !case.context.is_empty() {
                     tokens.extend(tokenizer.encode(&format!("{}\n", case.context), false)?);
                 }
-                let text = Target::Both.text(&case.report);
+                let text = target_text(MapperTarget::Both, &case.report);
                 tokens.extend(target_tokens(&tokenizer, &text, self.context)?);
                 tokens.truncate(self.context);
                 all.push(tokens);
@@ -283,8 +290,7 @@ impl Task for LmTask {
                     let rows: Vec<&[u32]> = rows.iter().map(|row| &**row).collect();
                     let device = self.device.clone().inner();
                     let (loss, items) = self.engine_loss(model, &rows, &device)?;
-                    let loss = host(loss).first().copied();
-                    (loss.map_or(f64::NAN, f64::from), items)
+                    (scalar(loss), items)
                 }
             };
             sum += loss * items as f64;

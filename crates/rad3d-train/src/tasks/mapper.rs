@@ -12,19 +12,21 @@ use rad3d_nn::causal_lm::{CausalLm, LmOptions};
 use rad3d_nn::projector::{ImagePrompt, LinearConfig, MapperConfig};
 use rad3d_nn::trainable::{Exported, InitialWeights, MapperModule, R2GenGptModule};
 use rad3d_report::LabelSet;
-use rad3d_weights::{Checkpoint, Tokenizer};
+use rad3d_weights::{Checkpoint, MapperInputs, MapperKind, MapperTarget, Tokenizer};
 use serde::{Deserialize, Serialize};
 
 use super::batch::TokenBatch;
-use super::decoder::{Decoder, TrainedDecoder, host, with_gradient};
+use super::decoder::{Decoder, TrainedDecoder, with_gradient};
 use super::save::{Storage, save};
 use super::{fingerprint, write_settings};
 use crate::data::{Case, read_cases, split_by_patient, split_given};
-use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device, plain_device};
+use crate::engine::{
+    Fit, Outcome, Progress, StepLoss, Task, Validation, device, host, plain_device, scalar,
+};
 use crate::error::{Fault, Result, TrainError};
 use crate::random::Draw;
 use crate::settings::FitSettings;
-use crate::text::{Target, target_tokens};
+use crate::text::{prompt_of, target_text, target_tokens};
 
 /// What happens to the language model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,32 +37,6 @@ pub enum LlmMode {
     Frozen,
     /// It is fine-tuned with the projector.
     Trained,
-}
-
-/// How a prefix is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProjectorKind {
-    /// ClipCap's transformer (spec section 5).
-    #[default]
-    Transformer,
-    /// One linear layer.
-    Linear,
-    /// A linear layer and LayerNorm, with R2GenGPT's prompt around the image.
-    #[serde(rename = "r2gengpt")]
-    R2GenGpt,
-}
-
-/// What the projector sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Inputs {
-    /// The embedding.
-    Embedding,
-    /// Embedding and logits: with the diagnostic priors.
-    EmbeddingAndLogits,
-    /// Logits alone: the cue-only baseline.
-    Logits,
 }
 
 /// Settings of `train mapper`. The defaults are V-3, RAD3D-Prefix, as in the paper.
@@ -89,7 +65,7 @@ pub struct MapperSettings {
     pub image: bool,
     /// The projector.
     #[serde(default)]
-    pub projector: ProjectorKind,
+    pub projector: MapperKind,
     /// Vectors given to the language model.
     #[serde(default = "ten")]
     pub prefix_length: usize,
@@ -109,7 +85,7 @@ pub struct MapperSettings {
     pub prompt: Option<String>,
     /// What is learnt of a report.
     #[serde(default)]
-    pub target: Target,
+    pub target: MapperTarget,
     /// Longest target in tokens.
     #[serde(default = "longest")]
     pub max_tokens: usize,
@@ -143,10 +119,6 @@ fn longest() -> usize {
     512
 }
 
-/// R2GenGPT's prompt: the image between its marks, and the request.
-const R2GENGPT_PROMPT: &str =
-    "Human: <Img><ImageHere></Img> Describe this chest CT in a detailed report. \nAssistant:";
-
 /// Everything that is trained.
 #[derive(Module, Debug)]
 pub struct RunModel {
@@ -161,11 +133,11 @@ impl MapperSettings {
     ///
     /// # Errors
     /// [`Fault::Settings`] for a projector that sees nothing.
-    pub fn inputs(&self) -> Result<Inputs> {
+    pub fn inputs(&self) -> Result<MapperInputs> {
         match (self.image, self.priors) {
-            (true, true) => Ok(Inputs::EmbeddingAndLogits),
-            (true, false) => Ok(Inputs::Embedding),
-            (false, true) => Ok(Inputs::Logits),
+            (true, true) => Ok(MapperInputs::EmbeddingAndLogits),
+            (true, false) => Ok(MapperInputs::Embedding),
+            (false, true) => Ok(MapperInputs::Logits),
             (false, false) => Err(TrainError::new(
                 Fault::Settings,
                 "settings",
@@ -215,11 +187,8 @@ impl MapperSettings {
         tokenizer.check_fits(model.config().vocabulary)?;
         let examples = |cases: &[Case]| self.examples(cases, &table, &tokenizer, inputs);
         let (training, validation) = (examples(&split.training)?, examples(&split.validation)?);
-        let prompt = match (&self.prompt, self.projector) {
-            (Some(prompt), _) => Some(ImagePrompt::new(prompt)?),
-            (None, ProjectorKind::R2GenGpt) => Some(ImagePrompt::new(R2GENGPT_PROMPT)?),
-            (None, _) => None,
-        };
+        let prompt = prompt_of(self.prompt.as_deref(), self.projector);
+        let prompt = prompt.map(ImagePrompt::new).transpose()?;
         let around = match prompt {
             Some(prompt) => [
                 tokenizer.encode(&prompt.before, false)?,
@@ -238,7 +207,7 @@ impl MapperSettings {
             run_model.llm = Some(decoder.trained(&model, &trained_on));
         }
         let logits = match inputs {
-            Inputs::Embedding => 0,
+            MapperInputs::Embedding => 0,
             _ => table.provenance.labels.len(),
         };
         let task = MapperTask {
@@ -272,7 +241,7 @@ impl MapperSettings {
         };
         let (mut mapper, mut other) = (None, None);
         match self.projector {
-            ProjectorKind::Transformer => {
+            MapperKind::Transformer => {
                 let config = MapperConfig {
                     input_dim,
                     width,
@@ -283,10 +252,10 @@ impl MapperSettings {
                 };
                 mapper = Some(MapperModule::load(&config, source, device)?);
             }
-            ProjectorKind::Linear => {
+            MapperKind::Linear => {
                 other = Some(R2GenGptModule::load_linear(&linear, source, device)?);
             }
-            ProjectorKind::R2GenGpt => {
+            MapperKind::R2GenGpt => {
                 other = Some(R2GenGptModule::load(&linear, source, device)?);
             }
         }
@@ -305,7 +274,7 @@ impl MapperSettings {
         cases: &[Case],
         table: &EmbeddingTable,
         tokenizer: &Tokenizer,
-        inputs: Inputs,
+        inputs: MapperInputs,
     ) -> Result<Vec<Example>> {
         let rows: HashMap<&str, &rad3d_embeddings::EmbeddingRow> = table
             .rows
@@ -320,13 +289,13 @@ impl MapperSettings {
                 continue;
             };
             let mut input = Vec::new();
-            if inputs != Inputs::Logits {
+            if inputs != MapperInputs::Logits {
                 input.extend_from_slice(&row.embedding);
             }
-            if inputs != Inputs::Embedding {
+            if inputs != MapperInputs::Embedding {
                 input.extend_from_slice(&row.logits);
             }
-            let text = self.target.text(&case.report);
+            let text = target_text(self.target, &case.report);
             let tokens = target_tokens(tokenizer, &text, self.max_tokens)?;
             examples.push(Example { input, tokens });
         }
@@ -503,8 +472,7 @@ impl MapperTask {
             }
             Decoder::Engine(_) => {
                 let step = self.step(model, inputs, rows, &device)?;
-                let loss = host(step.loss).first().copied();
-                Ok(loss.map_or(f64::NAN, f64::from))
+                Ok(scalar(step.loss))
             }
         }
     }

@@ -13,7 +13,7 @@ mod tower;
 pub use classifier::{ClassifierSettings, ClassifierTask};
 pub use decoder::TrainedDecoder;
 pub use lm::{LmSettings, LmTask};
-pub use mapper::{Inputs, LlmMode, MapperSettings, MapperTask, ProjectorKind, RunModel};
+pub use mapper::{LlmMode, MapperSettings, MapperTask, RunModel};
 pub use save::Storage;
 pub use scores::{Calibrated, calibrate};
 pub use tower::{TowerMethod, TowerModel, TowerSettings, TowerTask};

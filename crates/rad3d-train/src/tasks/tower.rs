@@ -16,7 +16,7 @@ use super::save::{Storage, save};
 use super::scores::{Calibrated, calibrate, classifier_scores};
 use super::{fingerprint, write_settings};
 use crate::data::{Case, TensorCache, read_cases, scans_by_name, split_by_patient};
-use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device};
+use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device, host, scalar};
 use crate::error::{Fault, Result, TrainError};
 use crate::random::Draw;
 use crate::settings::FitSettings;
@@ -124,7 +124,7 @@ impl TowerSettings {
             labels,
             device: device.clone(),
         };
-        let config = ct_vit_config(self.tower);
+        let config = CtVitConfig::from(self.tower);
         let mut weights = InitialWeights::new(self.fit.seed);
         let model = TowerModel {
             tower: CtVitModule::load(&config, &mut weights, &device)?,
@@ -141,20 +141,6 @@ impl TowerSettings {
             device,
         };
         fit.run(model, resume, show)
-    }
-}
-
-fn ct_vit_config(sizes: TowerConfig) -> CtVitConfig {
-    CtVitConfig {
-        volume_dhw: sizes.volume_dhw,
-        patch_dhw: sizes.patch_dhw,
-        dim: sizes.dim,
-        spatial_depth: sizes.spatial_depth,
-        temporal_depth: sizes.temporal_depth,
-        heads: sizes.heads,
-        head_dim: sizes.head_dim,
-        codebook: sizes.codebook,
-        latent: sizes.latent,
     }
 }
 
@@ -225,7 +211,7 @@ impl TowerTask {
         let data = TensorData::new(tensor, [1, 1, d, h, w]);
         let device = self.device.clone().inner();
         let volumes = Tensor::<5>::from_data(data, &device);
-        super::decoder::host(model.tower.pooled(volumes))
+        host(model.tower.pooled(volumes))
     }
 
     fn all_logits(&self, model: &TowerModel) -> Vec<f32> {
@@ -233,8 +219,7 @@ impl TowerTask {
         let mut logits = Vec::with_capacity(self.validation_truth.len());
         for index in 0..self.validation.len() {
             let found = self.logits(model, self.validation.tensor(index), &device);
-            let found = found.into_data().convert::<f32>().try_to_vec::<f32>();
-            logits.extend(found.unwrap_or_else(|_| vec![f32::NAN; self.labels.len()]));
+            logits.extend(host(found));
         }
         logits
     }
@@ -305,9 +290,7 @@ impl Task for TowerTask {
         let tensor = Tensor::<2>::from_data(TensorData::new(logits, shape), &device);
         let truth = &self.validation_truth;
         let loss = weighted_bce(tensor, truth, &self.positive_weights, &device);
-        let loss = loss.into_data().convert::<f64>().try_to_vec::<f64>();
-        let loss = loss.ok().and_then(|values| values.first().copied());
-        found.insert("loss".to_owned(), loss.unwrap_or(f64::NAN));
+        found.insert("loss".to_owned(), scalar(loss));
         Ok(found)
     }
 

@@ -188,6 +188,7 @@ impl Import {
             kind: MapperKind::Transformer,
             inputs: None,
             target: MapperTarget::Both,
+            prompt: None,
             config,
         })
     }

@@ -17,6 +17,9 @@ pub struct MapperPart {
     /// What it was trained to write.
     #[serde(default)]
     pub target: MapperTarget,
+    /// The text around the prefix that it was trained with, `<ImageHere>` in the prefix's place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// Safetensors under the names of its kind.
     pub file: FileRecord,
     /// SHA-256 of the tower file whose embeddings it was trained on.

@@ -77,6 +77,7 @@ pub(crate) fn make(place: &Path) -> PathBuf {
             kind: MapperKind::Linear,
             inputs: Some(MapperInputs::EmbeddingAndLogits),
             target: MapperTarget::Both,
+            prompt: None,
             file: record("mapper.safetensors"),
             tower_sha256: manifest.tower.file.sha256.clone(),
             llm_sha256: manifest.llm.as_ref().map(LlmPart::sha256),
