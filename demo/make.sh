@@ -52,7 +52,8 @@ for system in v1-priors v3 v2 cue-only; do
     esac
     "$rad3d" pack --config pack.toml --set "mapper-run=\"$system\"" --set "llm=\"$llm\"" \
         --out "model-$system"
-    "$rad3d" generate test.parquet --model "model-$system" --out "$system.csv"
+    "$rad3d" generate test.parquet --model "model-$system" --out "$system.csv" \
+        --probabilities probabilities.csv
 done
 for system in v1-priors v3; do
     "$rad3d" generate test.parquet --model "model-$system" --system shuffled \
@@ -64,7 +65,7 @@ for baseline in template majority; do
 done
 for system in v1-priors v3 v2 cue-only v1-priors-shuffled v3-shuffled template majority; do
     "$rad3d" evaluate --references test/train_reports.csv --hypotheses "$system.csv" \
-        --labels test/train_labels.csv --out "scores-$system"
+        --labels test/train_labels.csv --probabilities probabilities.csv --out "scores-$system"
 done
 for system in v1-priors v3; do
     "$rad3d" evaluate --references test/train_reports.csv --hypotheses "$system.csv" \

@@ -1,7 +1,7 @@
 //! `rad3d generate`: reports of many encoded scans, by a model or by a baseline.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rad3d_embeddings::{EmbeddingRow, EmbeddingTable, read_parquet};
 use rad3d_nn::generate::{GenerationSettings, Strategy};
@@ -9,7 +9,7 @@ use rad3d_report::{LabelSet, Report};
 use rad3d_train::baselines;
 use rad3d_train::data::{Case, derangement, read_cases};
 use rad3d_volume::write::AtomicFile;
-use rad3d_weights::{Manifest, ModelFolder};
+use rad3d_weights::{LabelPart, Manifest, ModelFolder};
 use serde_json::json;
 
 use crate::encoder::Encoded;
@@ -52,6 +52,10 @@ pub(crate) struct Args {
     /// Seed of `shuffled`
     #[arg(long, default_value_t = 1)]
     seed: u64,
+
+    /// Also write the classifier's calibrated probabilities here, for `rad3d evaluate`
+    #[arg(long, value_name = "CSV")]
+    probabilities: Option<PathBuf>,
 
     /// Longest report in tokens
     #[arg(long, default_value_t = 400, value_name = "N")]
@@ -98,11 +102,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     };
     write(args, &table, &texts)?;
+    if let Some(path) = &args.probabilities {
+        write_probabilities(path, folder.manifest(), &table)?;
+    }
     let ended = texts.iter().filter(|(_, ended)| *ended).count();
     report.settings = json!({
         "table": args.table, "model": args.model, "out": args.out, "seed": args.seed,
         "system": format!("{:?}", args.system).to_lowercase(), "max_tokens": args.max_tokens,
-        "reports": args.reports, "labels": args.labels,
+        "reports": args.reports, "labels": args.labels, "probabilities": args.probabilities,
     });
     report.result = json!({ "reports": texts.len(), "ended_by_themselves": ended });
     report.stop();
@@ -171,20 +178,40 @@ fn by_template(
     table: &EmbeddingTable,
     training: &[Case],
 ) -> anyhow::Result<Texts> {
-    let labels = manifest.head.as_ref().map_or(&[][..], |head| &head.labels);
     let mut texts = Vec::with_capacity(table.rows.len());
     for row in &table.rows {
-        let predicted: Vec<bool> = row
-            .logits
-            .iter()
-            .zip(labels)
-            .map(|(logit, label)| {
-                1.0 / (1.0 + (-logit / label.temperature).exp()) >= label.threshold
-            })
+        let predicted: Vec<bool> = calibrated(manifest, &row.logits)
+            .map(|(label, probability)| probability >= label.threshold)
             .collect();
         texts.push((baselines::template(training, &predicted)?.clone(), true));
     }
     Ok(texts)
+}
+
+/// Each label with the calibrated probability of its logit.
+fn calibrated<'a>(
+    manifest: &'a Manifest,
+    logits: &'a [f32],
+) -> impl Iterator<Item = (&'a LabelPart, f32)> {
+    let labels = manifest.head.as_ref().map_or(&[][..], |head| &head.labels);
+    let pairs = labels.iter().zip(logits);
+    pairs.map(|(label, logit)| (label, 1.0 / (1.0 + (-logit / label.temperature).exp())))
+}
+
+fn write_probabilities(
+    path: &Path,
+    manifest: &Manifest,
+    table: &EmbeddingTable,
+) -> anyhow::Result<()> {
+    let mut rows = vec![vec!["id".to_owned()]];
+    let labels = manifest.head.as_ref().map_or(&[][..], |head| &head.labels);
+    rows[0].extend(labels.iter().map(|label| label.name.clone()));
+    for row in &table.rows {
+        let probabilities = calibrated(manifest, &row.logits);
+        let cells = probabilities.map(|(_, probability)| probability.to_string());
+        rows.push(std::iter::once(row.id.clone()).chain(cells).collect());
+    }
+    write_csv(path, &rows)
 }
 
 fn training(args: &Args) -> anyhow::Result<Vec<Case>> {
@@ -197,13 +224,25 @@ fn training(args: &Args) -> anyhow::Result<Vec<Case>> {
 }
 
 fn write(args: &Args, table: &EmbeddingTable, texts: &Texts) -> anyhow::Result<()> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["id", "findings", "impression", "ended_by_itself"])?;
+    let header = ["id", "findings", "impression", "ended_by_itself"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
     for (row, (report, ended)) in table.rows.iter().zip(texts) {
+        let Report {
+            findings,
+            impression,
+        } = report.clone();
         let ended = if *ended { "1" } else { "0" };
-        writer.write_record([&row.id, &report.findings, &report.impression, ended])?;
+        rows.push(vec![row.id.clone(), findings, impression, ended.to_owned()]);
     }
-    let mut file = AtomicFile::create(&args.out)?;
+    write_csv(&args.out, &rows)
+}
+
+fn write_csv(path: &Path, rows: &[Vec<String>]) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row)?;
+    }
+    let mut file = AtomicFile::create(path)?;
     let bytes = writer.into_inner()?;
     file.write_all(&bytes).map_err(|error| file.fault(error))?;
     Ok(file.commit()?)
