@@ -1,5 +1,9 @@
 //! Runs that stop and go on.
 #![cfg(feature = "engine")]
+#![cfg_attr(
+    feature = "engine",
+    expect(clippy::unwrap_used, reason = "a test without its files has failed")
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

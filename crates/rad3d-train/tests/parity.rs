@@ -1,6 +1,10 @@
 //! Ten steps against PyTorch (fixtures by tests/golden/training.py): losses within 1e-4, lengths of
 //! trained parameters within 1e-3 relative.
 #![cfg(feature = "engine")]
+#![cfg_attr(
+    feature = "engine",
+    expect(clippy::unwrap_used, reason = "a test without its files has failed")
+)]
 
 use std::path::{Path, PathBuf};
 

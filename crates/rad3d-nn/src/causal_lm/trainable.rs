@@ -127,7 +127,7 @@ impl DecoderModule {
         if let (Positions::Learned { offset }, Some(table)) =
             (&self.config.positions, &self.positions)
         {
-            let rows = table.val().slice([*offset..*offset + tokens]);
+            let rows = table.val().narrow(0, *offset, tokens);
             stream = stream + rows.unsqueeze::<3>();
         }
         let surroundings = Surroundings::new(&self.config, tokens, &device);

@@ -34,7 +34,7 @@ pub struct Adam {
 #[derive(Debug, Clone)]
 enum Flat {
     Host(Vec<f32>),
-    Device(Tensor<1>),
+    Device(Box<Tensor<1>>),
 }
 
 #[derive(Debug, Clone)]
@@ -126,7 +126,8 @@ impl Adam {
             true => Flat::Host(found.values.clone()),
             false => {
                 let data = TensorData::new(found.values.clone(), [found.values.len()]);
-                Flat::Device(Tensor::from_data(data, &device.clone().inner()))
+                let tensor = Tensor::from_data(data, &device.clone().inner());
+                Flat::Device(Box::new(tensor))
             }
         };
         self.moments = state
@@ -151,14 +152,14 @@ impl Flat {
                 let parts: Vec<f64> = values.par_chunks(CHUNK).map(part).collect();
                 parts.iter().sum()
             }
-            Self::Device(tensor) => scalar(tensor.clone().square().sum()),
+            Self::Device(tensor) => scalar((**tensor).clone().square().sum()),
         }
     }
 
     fn to_vec(&self) -> Vec<f32> {
         match self {
             Self::Host(values) => values.clone(),
-            Self::Device(tensor) => host(tensor.clone()),
+            Self::Device(tensor) => host((**tensor).clone()),
         }
     }
 }
@@ -191,7 +192,7 @@ impl ModuleVisitor for Gatherer<'_> {
         let name = self.path.join(".");
         let new = match self.adam.on_cpu {
             true => Flat::Host(host(gradient)),
-            false => Flat::Device(gradient),
+            false => Flat::Device(Box::new(gradient)),
         };
         let sum = match (self.adam.gathered.remove(&name), new) {
             (Some(Flat::Host(mut sum)), Flat::Host(new)) => {
@@ -200,7 +201,7 @@ impl ModuleVisitor for Gatherer<'_> {
                 }
                 Flat::Host(sum)
             }
-            (Some(Flat::Device(sum)), Flat::Device(new)) => Flat::Device(sum + new),
+            (Some(Flat::Device(sum)), Flat::Device(new)) => Flat::Device(Box::new(*sum + *new)),
             (_, new) => new,
         };
         self.adam.gathered.insert(name, sum);
@@ -329,12 +330,13 @@ impl ModuleMapper for Stepper<'_> {
                         Some(Moments {
                             first: Flat::Device(first),
                             second: Flat::Device(second),
-                        }) => (first, second),
+                        }) => (*first, *second),
                         _ => (gradient.zeros_like(), gradient.zeros_like()),
                     };
                     let (values, first, second) =
-                        rule.on_device(tensor.reshape([count]), gradient, old);
-                    let (first, second) = (Flat::Device(first), Flat::Device(second));
+                        rule.on_device(tensor.reshape([count]), *gradient, old);
+                    let [first, second] =
+                        [first, second].map(|moment| Flat::Device(Box::new(moment)));
                     moments.insert(name, Moments { first, second });
                     values.reshape(shape)
                 }
