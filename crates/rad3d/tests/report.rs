@@ -212,6 +212,31 @@ fn a_text_that_does_not_end_is_cut_off_and_says_so() {
 }
 
 #[test]
+fn a_mapper_s_prompt_stands_around_its_prefix() {
+    let place = tempfile::tempdir().unwrap();
+    let model = small_model::make(place.path());
+    // The chain goes on from the last token before the text, which is now the prompt's.
+    let prompt = format!("<ImageHere>{}", small_model::TEXT[1]);
+    small_model::change(&model, |manifest| {
+        manifest.mapper.as_mut().unwrap().prompt = Some(prompt);
+    });
+    let draft = json(&report(&model, &["--format", "json"]));
+    let expected = small_model::TEXT[2..4].concat();
+    assert_eq!(draft["report"]["findings"], expected.trim());
+    // A prompt that has no place for the image is a fault of the model.
+    small_model::change(&model, |manifest| {
+        manifest.mapper.as_mut().unwrap().prompt = Some("Describe the scan.".to_owned());
+    });
+    let output = report(&model, &["--format", "json"]);
+    assert_code(&output, 2);
+    assert!(
+        stderr(&output).contains("<ImageHere>"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
 fn other_ways_of_choosing_tokens_are_there_and_recorded() {
     let place = tempfile::tempdir().unwrap();
     let model = small_model::make(place.path());
