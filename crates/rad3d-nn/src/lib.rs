@@ -13,6 +13,7 @@ pub mod ct_vit;
 mod error;
 pub mod generate;
 mod head;
+mod matmul;
 pub mod projector;
 mod source;
 #[cfg(feature = "burn")]

@@ -16,7 +16,9 @@ mod precision;
 mod tile;
 
 pub use attention::{AttentionBias, AttentionShape, attend};
-pub(crate) use elementwise::{add_bias, dot, geglu, l2_normalise, normalise_row, relu};
+pub(crate) use elementwise::{
+    LENGTH_EPSILON, NORM_EPSILON, add_bias, dot, geglu, l2_normalise, normalise_row, relu,
+};
 pub use isa::Isa;
 pub(crate) use isa::vectorised;
 pub(crate) use linear::linear;

@@ -4,6 +4,7 @@ mod attention;
 mod codebook;
 mod config;
 mod feed_forward;
+pub mod gradient;
 mod latent;
 mod layers;
 mod observer;

@@ -91,7 +91,7 @@ impl PatchEmbedding {
 }
 
 /// Copies the voxels of patch `index` (in `[t, h, w]` order) out of the volume.
-fn read_patch(config: &CtVitConfig, volume: &[f32], index: usize, patch: &mut [f32]) {
+pub(super) fn read_patch(config: &CtVitConfig, volume: &[f32], index: usize, patch: &mut [f32]) {
     let grid = config.grid();
     let [_, height, width] = config.volume_dhw;
     let [_, patch_h, patch_w] = config.patch_dhw;

@@ -6,7 +6,7 @@ use crate::cpu::{AttentionBias, Isa};
 use crate::source::Scope;
 
 /// Slope of LeakyReLU below zero.
-const LEAK: f32 = 0.1;
+pub(super) const LEAK: f32 = 0.1;
 
 /// Bias of every offset (query minus key), `[head, 2h − 1, 2w − 1]`.
 ///
@@ -68,7 +68,7 @@ impl SpatialBias {
 }
 
 /// `sign(r) · ln(|r| + 1)` of the offset r that `index` stands for.
-fn log_distance(index: usize, size: usize) -> f32 {
+pub(super) fn log_distance(index: usize, size: usize) -> f32 {
     let offset = index as f32 - (size - 1) as f32;
     offset.signum() * (offset.abs() + 1.0).ln()
 }

@@ -10,15 +10,12 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
-use rad3d_embeddings::{EmbeddingRow, EmbeddingTable, Provenance, write_parquet};
 use rad3d_nn::trainable::HeadModule;
-use rad3d_volume::Recipe;
-use rad3d_weights::sha256_of_file;
 
 use super::save::{Storage, save};
 use super::scores::{calibrate, classifier_scores};
 use super::tower::{TowerModel, TowerTask, weighted_bce, write_calibration};
-use crate::data::{Case, Split, TensorCache};
+use crate::data::TensorCache;
 use crate::engine::{Adam, Outcome, host};
 use crate::error::{Fault, Result, TrainError};
 use crate::linear_algebra::{gram, leading, solve};
@@ -37,8 +34,6 @@ const HEAD_STEPS: usize = 600;
 pub(super) fn run(
     task: &TowerTask,
     model: TowerModel,
-    split: &Split,
-    recipe: &Recipe,
     folder: &Path,
     mut told: impl FnMut(usize, usize),
 ) -> Result<Outcome> {
@@ -48,18 +43,19 @@ pub(super) fn run(
     let mut features = |cache: &TensorCache| {
         let mut out = Vec::new();
         for index in 0..cache.len() {
-            out.extend(task.pooled(&plain, cache.tensor(index)));
+            out.extend(task.pooled(&plain, cache.tensor(index))?);
             done += 1;
             told(done, all);
         }
-        out
+        Ok::<_, TrainError>(out)
     };
-    let training = features(&task.training);
-    let validation = features(&task.validation);
+    let training = features(&task.training)?;
+    let validation = features(&task.validation)?;
     let projection = projection(task, &training, &validation)?;
     let storage = task.settings.storage;
     let about = "random layers, fitted projection: rad3d train tower, closed form";
-    let tower = model.tower.with_projection(projection.clone())?;
+    let module = model.tower.tensors.ok_or_else(TowerTask::nothing)?;
+    let tower = module.with_projection(projection.clone())?;
     let tower_file = folder.join("tower.safetensors");
     save(&tower_file, tower.export()?, storage, about)?;
     // Latents by the projection as it is stored.
@@ -91,56 +87,18 @@ pub(super) fn run(
     let text =
         serde_json::to_string_pretty(&scores).map_err(|e| TrainError::unwritable(&path, e))?;
     std::fs::write(&path, text).map_err(|error| TrainError::unwritable(&path, error))?;
-    let provenance = Provenance {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        tower_sha256: sha256_of_file(&tower_file, |_| {})?,
-        head_sha256: Some(sha256_of_file(&head_file, |_| {})?),
-        recipe: serde_json::to_string(recipe).map_err(|e| TrainError::unwritable(folder, e))?,
-        labels: labels.names().map(str::to_owned).collect(),
-    };
-    let sides = [
-        ("training", &split.training, &training, &training_logits),
-        (
-            "validation",
-            &split.validation,
-            &validation,
-            &validation_logits,
-        ),
-    ];
-    for (name, cases, latents, logits) in sides {
-        let table = table(&provenance, cases, latents, logits);
-        write_parquet(&folder.join(format!("{name}.parquet")), &table)?;
-    }
+    let files = [tower_file, head_file];
+    task.write_tables(
+        folder,
+        &files,
+        [&training, &validation],
+        [&training_logits, &validation_logits],
+    )?;
     Ok(Outcome {
         steps: HEAD_STEPS,
         best: scores.get("auroc").map(|&auroc| (auroc, 0)),
         stopped_early: false,
     })
-}
-
-fn table(
-    provenance: &Provenance,
-    cases: &[Case],
-    latents: &[f32],
-    logits: &[f32],
-) -> EmbeddingTable {
-    let width = latents.len() / cases.len().max(1);
-    let labels = logits.len() / cases.len().max(1);
-    let mut rows: Vec<EmbeddingRow> = cases
-        .iter()
-        .enumerate()
-        .map(|(index, case)| EmbeddingRow {
-            id: case.id.clone(),
-            path: case.id.clone(),
-            embedding: latents[index * width..][..width].to_vec(),
-            logits: logits[index * labels..][..labels].to_vec(),
-        })
-        .collect();
-    rows.sort_by(|a, b| a.id.cmp(&b.id));
-    EmbeddingTable {
-        provenance: provenance.clone(),
-        rows,
-    }
 }
 
 /// The projection's rows `[latent, width]`.

@@ -8,7 +8,9 @@ mod lm;
 mod mapper;
 mod save;
 mod scores;
+mod tables;
 mod tower;
+mod trained_tower;
 
 pub use classifier::{ClassifierSettings, ClassifierTask};
 pub use decoder::TrainedDecoder;
@@ -17,6 +19,7 @@ pub use mapper::{LlmMode, MapperSettings, MapperTask, RunModel};
 pub use save::Storage;
 pub use scores::{Calibrated, calibrate};
 pub use tower::{TowerMethod, TowerModel, TowerSettings, TowerTask};
+pub use trained_tower::TrainedTower;
 
 use std::path::Path;
 

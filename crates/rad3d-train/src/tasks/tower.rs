@@ -6,20 +6,27 @@ use burn::module::Module;
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 use rad3d_nn::CtVitConfig;
-use rad3d_nn::trainable::{CtVitModule, HeadModule, InitialWeights};
+use rad3d_nn::ct_vit::gradient::GradientTower;
+use rad3d_nn::trainable::{HeadModule, InitialWeights};
 use rad3d_report::LabelSet;
 use rad3d_volume::Recipe;
 use rad3d_weights::TowerConfig;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::decoder::with_gradient;
 use super::save::{Storage, save};
 use super::scores::{Calibrated, calibrate, classifier_scores};
+use super::trained_tower::{TrainedTower, fresh};
 use super::{fingerprint, write_settings};
 use crate::data::{Case, TensorCache, read_cases, scans_by_name, split_by_patient};
 use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device, host, scalar};
 use crate::error::{Fault, Result, TrainError};
 use crate::random::Draw;
 use crate::settings::FitSettings;
+
+/// Scans that are embedded at a time; bounds the memory.
+const GROUP: usize = 16;
 
 /// Settings of `train tower`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,8 +121,19 @@ impl TowerSettings {
             all.flatten().copied().collect()
         };
         let device = device(&self.fit.device)?;
+        let config = CtVitConfig::from(self.tower);
+        let mut weights = InitialWeights::new(self.fit.seed);
+        let path = match self.method {
+            TowerMethod::Gradient => &*self.fit.device,
+            TowerMethod::ClosedForm => "engine",
+        };
+        let (tower, gradient) = fresh(&config, &mut weights, path, &device)?;
+        let ids = |cases: &[Case]| cases.iter().map(|case| case.id.clone()).collect();
         let task = TowerTask {
             settings: self.clone(),
+            recipe: recipe.clone(),
+            ids: [ids(&split.training), ids(&split.validation)],
+            gradient,
             training: cache("training", &split.training)?,
             validation: cache("validation", &split.validation)?,
             positive_weights: positive_weights(&truth(&split.training), labels.len()),
@@ -124,14 +142,12 @@ impl TowerSettings {
             labels,
             device: device.clone(),
         };
-        let config = CtVitConfig::from(self.tower);
-        let mut weights = InitialWeights::new(self.fit.seed);
         let model = TowerModel {
-            tower: CtVitModule::load(&config, &mut weights, &device)?,
+            tower,
             head: HeadModule::load(config.latent, task.labels.len(), &mut weights, &device)?,
         };
         if self.method == TowerMethod::ClosedForm {
-            return super::closed_form::run(&task, model, &split, &recipe, folder, prepared);
+            return super::closed_form::run(&task, model, folder, prepared);
         }
         let fit = Fit {
             task: &task,
@@ -180,13 +196,18 @@ pub(super) fn weighted_bce(
 /// Tower and head.
 #[derive(Module, Debug)]
 pub struct TowerModel {
-    pub(super) tower: CtVitModule,
+    pub(super) tower: TrainedTower,
     pub(super) head: HeadModule,
 }
 
 /// Labels of scans.
 pub struct TowerTask {
     pub(super) settings: TowerSettings,
+    pub(super) recipe: Recipe,
+    /// Of the training and of the validation scans.
+    pub(super) ids: [Vec<String>; 2],
+    /// The written-out gradient, where it serves.
+    pub(super) gradient: Option<GradientTower>,
     pub(super) training: TensorCache,
     pub(super) validation: TensorCache,
     pub(super) training_truth: Vec<bool>,
@@ -197,31 +218,68 @@ pub struct TowerTask {
 }
 
 impl TowerTask {
-    fn logits(&self, model: &TowerModel, tensors: Vec<f32>, device: &Device) -> Tensor<2> {
+    /// Embeddings `[batch, latent]` of tensors, by the engine.
+    fn embedded(
+        &self,
+        model: &TowerModel,
+        tensors: &[Vec<f32>],
+        device: &Device,
+    ) -> Result<Tensor<2>> {
         let [d, h, w] = self.settings.tower.volume_dhw;
-        let batch = tensors.len() / (d * h * w);
-        let data = TensorData::new(tensors, [batch, 1, d, h, w]);
+        let data = TensorData::new(tensors.concat(), [tensors.len(), 1, d, h, w]);
         let volumes = Tensor::<5>::from_data(data, device);
-        model.head.forward(model.tower.forward(volumes).latent)
+        let module = model.tower.tensors.as_ref().ok_or_else(Self::nothing)?;
+        Ok(module.forward(volumes).latent)
     }
 
     /// What the projection sees of one tensor.
-    pub(super) fn pooled(&self, model: &TowerModel, tensor: Vec<f32>) -> Vec<f32> {
+    pub(super) fn pooled(&self, model: &TowerModel, tensor: Vec<f32>) -> Result<Vec<f32>> {
         let [d, h, w] = self.settings.tower.volume_dhw;
         let data = TensorData::new(tensor, [1, 1, d, h, w]);
         let device = self.device.clone().inner();
         let volumes = Tensor::<5>::from_data(data, &device);
-        host(model.tower.pooled(volumes))
+        let module = model.tower.tensors.as_ref().ok_or_else(Self::nothing)?;
+        Ok(host(module.pooled(volumes)))
     }
 
-    fn all_logits(&self, model: &TowerModel) -> Vec<f32> {
+    /// Latents `[cases, latent]` and logits `[cases, labels]` of all scans; `model` is without
+    /// automatic differentiation.
+    fn outputs(&self, model: &TowerModel, cache: &TensorCache) -> Result<[Vec<f32>; 2]> {
         let device = self.device.clone().inner();
-        let mut logits = Vec::with_capacity(self.validation_truth.len());
-        for index in 0..self.validation.len() {
-            let found = self.logits(model, self.validation.tensor(index), &device);
-            logits.extend(host(found));
+        let current = self.gradient.as_ref().map(|shape| {
+            let mut current = model.tower.current(shape);
+            // As they will be read back.
+            if self.settings.storage == Storage::F16 {
+                let stored = current.weights().iter();
+                let stored = stored.map(|&x| half::f16::from_f32(x).to_f32()).collect();
+                let fits = current.set_weights(stored);
+                debug_assert!(fits, "as many weights as before");
+            }
+            current
+        });
+        let (mut latents, mut logits) = (Vec::new(), Vec::new());
+        let indices: Vec<usize> = (0..cache.len()).collect();
+        for indices in indices.chunks(GROUP) {
+            let tensors: Vec<Vec<f32>> = indices.iter().map(|&i| cache.tensor(i)).collect();
+            let found = match &current {
+                Some(tower) => tower.embed(&tensors).concat(),
+                None => host(self.embedded(model, &tensors, &device)?),
+            };
+            let data = TensorData::new(found.clone(), [tensors.len(), self.settings.tower.latent]);
+            logits.extend(host(model.head.forward(Tensor::from_data(data, &device))));
+            latents.extend(found);
         }
-        logits
+        Ok([latents, logits])
+    }
+
+    pub(super) fn nothing() -> TrainError {
+        let what = "has no tower";
+        TrainError::new(Fault::Network, "model", what, "report this as a bug")
+    }
+
+    fn bce(&self, model: &TowerModel, latents: Tensor<2>, truth: &[bool]) -> Tensor<1> {
+        let logits = model.head.forward(latents);
+        weighted_bce(logits, truth, &self.positive_weights, &self.device)
     }
 
     /// A tensor moved and made noisier.
@@ -265,25 +323,43 @@ impl Task for TowerTask {
 
     fn loss(&self, model: &TowerModel, batch: &[usize], step: u64) -> Result<StepLoss> {
         let count = self.labels.len();
-        let tensors = batch
-            .iter()
-            .flat_map(|&index| self.augmented(index, step))
+        let tensors: Vec<Vec<f32>> = batch
+            .par_iter()
+            .map(|&index| self.augmented(index, step))
             .collect();
         let truth: Vec<bool> = batch
             .iter()
             .flat_map(|&index| &self.training_truth[index * count..][..count])
             .copied()
             .collect();
-        let logits = self.logits(model, tensors, &self.device);
+        let items = batch.len();
+        let Some(shape) = &self.gradient else {
+            let latents = self.embedded(model, &tensors, &self.device)?;
+            let loss = self.bce(model, latents, &truth);
+            let value = None;
+            return Ok(StepLoss { loss, value, items });
+        };
+        let mut head = None;
+        let gradient = model.tower.current(shape).gradient(&tensors, |latents| {
+            let data = TensorData::new(latents.to_vec(), [items, self.settings.tower.latent]);
+            let latents = Tensor::<2>::from_data(data, &self.device);
+            let probe = latents.clone().require_grad();
+            let gradients = self.bce(model, probe.clone(), &truth).backward();
+            head = Some(self.bce(model, latents, &truth));
+            let errors = probe.grad(&gradients).ok_or_else(Self::nothing)?;
+            Ok::<_, TrainError>(host(errors))
+        })?;
+        let head = head.ok_or_else(Self::nothing)?;
+        let flat = model.tower.flat.as_ref().ok_or_else(Self::nothing)?;
         Ok(StepLoss {
-            loss: weighted_bce(logits, &truth, &self.positive_weights, &self.device),
-            value: None,
-            items: batch.len(),
+            value: Some(scalar(head.clone().inner())),
+            loss: head + with_gradient(flat.val(), gradient),
+            items,
         })
     }
 
     fn validate(&self, model: &TowerModel) -> Result<Validation> {
-        let logits = self.all_logits(model);
+        let [_, logits] = self.outputs(model, &self.validation)?;
         let mut found = classifier_scores(&self.labels, &logits, &self.validation_truth)?;
         let device = self.device.clone().inner();
         let shape = [self.validation.len(), self.labels.len()];
@@ -297,19 +373,15 @@ impl Task for TowerTask {
     fn export(&self, model: &TowerModel, folder: &Path) -> Result<()> {
         let about = "trained by rad3d train tower";
         let storage = self.settings.storage;
-        save(
-            &folder.join("tower.safetensors"),
-            model.tower.export()?,
-            storage,
-            about,
-        )?;
-        save(
-            &folder.join("head.safetensors"),
-            model.head.export()?,
-            Storage::F32,
-            about,
-        )?;
-        let logits = self.all_logits(&model.valid());
+        let files = ["tower", "head"].map(|part| folder.join(format!("{part}.safetensors")));
+        let tower = model.tower.export(self.gradient.as_ref())?;
+        save(&files[0], tower, storage, about)?;
+        save(&files[1], model.head.export()?, Storage::F32, about)?;
+        let model = model.valid();
+        let [training, training_logits] = self.outputs(&model, &self.training)?;
+        let [validation, logits] = self.outputs(&model, &self.validation)?;
+        let latents = [&*training, &*validation];
+        self.write_tables(folder, &files, latents, [&training_logits, &logits])?;
         let calibrated = calibrate(&logits, &self.validation_truth, self.labels.len());
         write_calibration(&folder.join("calibration.csv"), &self.labels, &calibrated)
     }

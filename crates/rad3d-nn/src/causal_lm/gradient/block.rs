@@ -3,7 +3,8 @@
 use super::super::config::DecoderConfig;
 use super::super::rotary::RotaryTable;
 use super::BlockLayout;
-use super::ops::{Matrix, matmul, matmul_into, rms_norm, rms_norm_back};
+use super::ops::{rms_norm, rms_norm_back};
+use crate::matmul::{Matrix, matmul, matmul_into};
 
 /// A block at work on one sequence.
 pub(super) struct Block<'a> {

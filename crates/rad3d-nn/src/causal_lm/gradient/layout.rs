@@ -9,7 +9,7 @@ use super::super::matrix::Matrix;
 /// A parameter's name, shape and place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
-    /// Hugging Face's name of it in a LLaMA.
+    /// Its published name.
     pub name: String,
     /// Axes, slowest first.
     pub shape: Vec<usize>,

@@ -18,10 +18,11 @@ use rayon::prelude::*;
 use super::CausalLm;
 use super::config::{Activation, DecoderConfig, Mlp, Norm, NormPlace, Positions, Residual};
 use super::rotary::RotaryTable;
+use crate::matmul::{Matrix, matmul};
 use block::{Block, Kept};
 pub use layout::Parameter;
 use layout::{BlockLayout, Layout};
-use ops::{Matrix, matmul, rms_norm, rms_norm_back};
+use ops::{rms_norm, rms_norm_back};
 
 /// Sequences are gathered in so many sums of gradients, which are then added in order: results
 /// don't depend on the number of cores.
