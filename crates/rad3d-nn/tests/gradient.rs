@@ -32,8 +32,28 @@ fn batch(decoder: &GradientDecoder) -> Vec<Sequence> {
             targets: (1..ids.len())
                 .map(|place| (place - 1, ids[place]))
                 .collect(),
+            weights: Vec::new(),
         })
         .collect()
+}
+
+#[test]
+fn a_target_of_weight_two_counts_as_the_same_target_twice() {
+    let decoder = decoder("llama2").unwrap();
+    let mut weighted = batch(&decoder);
+    weighted.truncate(1);
+    let mut doubled = weighted.clone();
+    weighted[0].weights = vec![1.0, 2.0, 1.0, 1.0];
+    let twice = doubled[0].targets[1];
+    doubled[0].targets.push(twice);
+    let (weighted, doubled) = (
+        decoder.gradient(&weighted, true),
+        decoder.gradient(&doubled, true),
+    );
+    assert!((weighted.loss - doubled.loss).abs() < 1e-6);
+    for (a, b) in weighted.weights.iter().zip(&doubled.weights) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
 }
 
 #[test]

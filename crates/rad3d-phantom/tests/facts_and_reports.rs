@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rad3d_phantom::{FactSheet, Finding, facts::PREVALENCE};
+use rad3d_phantom::{FactSheet, Finding, Phrasing, facts::PREVALENCE};
 use rad3d_report::{CT_RATE_LABELS, Evaluation, LabelSet, Labeler};
 
 #[test]
@@ -149,4 +149,35 @@ fn texts_are_whole_and_many() {
     );
     let sheet = FactSheet::sample(3);
     assert_eq!(sheet.report(), FactSheet::sample(3).report());
+}
+
+#[test]
+fn two_phrasings_say_the_same_in_other_words() {
+    let labeler = Labeler::ct_rate().unwrap();
+    let sentences = |phrasing: Phrasing| -> BTreeSet<String> {
+        // What is normal has no slots, so that its sentences show their templates.
+        (0..200)
+            .map(FactSheet::sample)
+            .filter(|sheet| sheet.findings.is_empty())
+            .flat_map(|sheet| {
+                let report = sheet.report_in(phrasing);
+                let sentences = report.sentences();
+                let texts = sentences.iter().map(|s| report.text_of(s).to_owned());
+                texts.collect::<Vec<_>>()
+            })
+            .collect()
+    };
+    let (first, second) = (sentences(Phrasing::First), sentences(Phrasing::Second));
+    let shared = first.intersection(&second).count();
+    assert!(first.len() > 20 && second.len() > 20);
+    // Two templates with alternatives may still meet in a sentence.
+    assert!(shared * 20 < first.len().min(second.len()), "{shared}");
+    for phrasing in [Phrasing::First, Phrasing::Second] {
+        let mut evaluation = Evaluation::new(LabelSet::ct_rate());
+        for sheet in (0..300).map(FactSheet::sample) {
+            let found = labeler.label(&sheet.report_in(phrasing)).labels;
+            evaluation.add(&found, &sheet.labels()).unwrap();
+        }
+        assert!(evaluation.macro_f1() > 0.99, "{}", evaluation.macro_f1());
+    }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rad3d_phantom::{FactSheet, Layout, NOTICE, Order, Scanner, Scene};
+use rad3d_phantom::{FactSheet, Layout, NOTICE, Order, Phrasing, Scanner, Scene};
 use rad3d_report::{LabelSet, ReportTable};
 use rad3d_volume::{ChestCheck, Input, MetadataRow, Volume};
 
@@ -45,6 +45,7 @@ fn order(layout: Layout) -> Order {
         seed,
         layout,
         sparse_mm: None,
+        phrasing: Phrasing::All,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Target texts and their tokens.
 
-use rad3d_report::Report;
+use std::ops::Range;
+
+use rad3d_report::{Labeler, Report};
 use rad3d_weights::{MapperKind, MapperTarget, Tokenizer};
 
 use crate::error::{Fault, Result, TrainError};
@@ -54,4 +56,52 @@ pub fn target_tokens(tokenizer: &Tokenizer, text: &str, longest: usize) -> Resul
     tokens.push(end);
     tokens.truncate(longest);
     Ok(tokens)
+}
+
+/// Where, in bytes of [`target_text`], the sentences lie that assert one of the labels.
+#[must_use]
+pub fn asserting_spans(
+    target: MapperTarget,
+    report: &Report,
+    labeler: &Labeler,
+) -> Vec<Range<usize>> {
+    let text = target_text(target, report);
+    let labeled = labeler.label(report);
+    let mut from = 0;
+    let mut spans = Vec::new();
+    for labeled in &labeled.sentences {
+        let sentence = report.text_of(&labeled.sentence);
+        // A sentence of the section that is no target isn't found.
+        let Some(found) = text[from..].find(sentence) else {
+            continue;
+        };
+        let span = from + found..from + found + sentence.len();
+        from = span.end;
+        if labeled.mentions.iter().any(|mention| mention.counts) {
+            spans.push(span);
+        }
+    }
+    spans
+}
+
+/// `weight` for each token that adds to one of the `spans` of the text, 1 for the others.
+///
+/// # Errors
+/// Whatever the tokenizer reports.
+pub fn token_weights(
+    tokenizer: &Tokenizer,
+    tokens: &[u32],
+    spans: &[Range<usize>],
+    weight: f32,
+) -> Result<Vec<f32>> {
+    let mut stream = tokenizer.stream(true);
+    let mut end = 0;
+    let mut weights = Vec::with_capacity(tokens.len());
+    for &token in tokens {
+        let start = end;
+        end += stream.push(token)?.len();
+        let adds = |span: &Range<usize>| start < span.end && end > span.start;
+        weights.push(if spans.iter().any(adds) { weight } else { 1.0 });
+    }
+    Ok(weights)
 }

@@ -4,6 +4,7 @@ mod grammar;
 mod phrases;
 
 use rad3d_report::Report;
+use serde::Serialize;
 
 use crate::facts::{FactSheet, Finding};
 use crate::random::Random;
@@ -36,32 +37,67 @@ const MINOR: [usize; 5] = [0, 1, 4, 5, 11];
 /// How often that happens.
 const MINOR_LEFT_OUT: f32 = 0.25;
 
+/// Which of the grammar's phrasings a reader uses. The first and the second have no template in
+/// common where there are two or more, as two hospitals say the same in other words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phrasing {
+    /// All of them.
+    #[default]
+    All,
+    /// The first half of the templates of each kind of sentence.
+    First,
+    /// The second half.
+    Second,
+}
+
+impl Phrasing {
+    /// One of `templates`.
+    fn pick(self, templates: &[&'static str], random: &mut Random) -> Option<&'static str> {
+        let middle = templates.len().div_ceil(2);
+        let mine = match self {
+            Self::All => templates,
+            Self::First => &templates[..middle],
+            // What there is only one way to say, all say.
+            Self::Second if templates.len() < 2 => templates,
+            Self::Second => &templates[middle..],
+        };
+        mine.get(random.below(mine.len())).copied()
+    }
+}
+
 impl FactSheet {
     /// The report: what is there, what is not, and what it amounts to. The same facts give the
     /// same text.
     #[must_use]
     pub fn report(&self) -> Report {
+        self.report_in(Phrasing::All)
+    }
+
+    /// The report in one of the phrasings.
+    #[must_use]
+    pub fn report_in(&self, phrasing: Phrasing) -> Report {
         let mut random = Random::new(self.seed, "report");
         let random = &mut random;
         Report {
-            findings: self.findings_text(random),
-            impression: self.impression_text(random),
+            findings: self.findings_text(phrasing, random),
+            impression: self.impression_text(phrasing, random),
         }
     }
 
     /// What the referring doctor knew: the report's conclusion in other words, or nothing, as often
     /// as not. The same facts give the same text.
     #[must_use]
-    pub fn clinical_information(&self) -> String {
+    pub fn clinical_information(&self, phrasing: Phrasing) -> String {
         let mut random = Random::new(self.seed, "referral");
         if random.chance(0.5) {
             return String::new();
         }
-        let known = self.impression_text(&mut random);
+        let known = self.impression_text(phrasing, &mut random);
         format!("Known from before: {known}")
     }
 
-    fn findings_text(&self, random: &mut Random) -> String {
+    fn findings_text(&self, phrasing: Phrasing, random: &mut Random) -> String {
         let has = |label: &usize| {
             self.findings
                 .iter()
@@ -77,18 +113,18 @@ impl FactSheet {
             let normal = &phrases::NORMAL[normal];
             if !normal.labels.iter().any(has)
                 && random.chance(normal.chance)
-                && let Some(template) = pick(normal.templates, random)
+                && let Some(template) = phrasing.pick(normal.templates, random)
             {
                 sentences.push(grammar::sentence(template, &[], random));
             }
             for finding in self.findings.iter().filter(|f| labels.contains(&f.label())) {
-                sentences.extend(finding_sentences(finding, random));
+                sentences.extend(finding_sentences(finding, phrasing, random));
             }
         }
         sentences.join(" ")
     }
 
-    fn impression_text(&self, random: &mut Random) -> String {
+    fn impression_text(&self, phrasing: Phrasing, random: &mut Random) -> String {
         let told: Vec<&Finding> = self
             .findings
             .iter()
@@ -104,31 +140,27 @@ impl FactSheet {
             .into_iter()
             .filter_map(|finding| {
                 let phrases = phrases::of(finding);
-                let template = pick(phrases.impression, random)?;
+                let template = phrasing.pick(phrases.impression, random)?;
                 Some(grammar::sentence(template, &phrases.slots, random))
             })
             .collect();
         random.shuffle(&mut sentences);
         if sentences.is_empty() {
-            let nothing = pick(phrases::NOTHING, random).unwrap_or_default();
+            let nothing = phrasing.pick(phrases::NOTHING, random).unwrap_or_default();
             sentences.push(grammar::sentence(nothing, &[], random));
         }
         sentences.join(" ")
     }
 }
 
-fn finding_sentences(finding: &Finding, random: &mut Random) -> Vec<String> {
+fn finding_sentences(finding: &Finding, phrasing: Phrasing, random: &mut Random) -> Vec<String> {
     let phrases = phrases::of(finding);
     let mut sentences = Vec::new();
-    if let Some(template) = pick(phrases.findings, random) {
+    if let Some(template) = phrasing.pick(phrases.findings, random) {
         sentences.push(grammar::sentence(template, &phrases.slots, random));
     }
     for (template, slots) in &phrases.more {
         sentences.push(grammar::sentence(template, slots, random));
     }
     sentences
-}
-
-fn pick(templates: &[&'static str], random: &mut Random) -> Option<&'static str> {
-    templates.get(random.below(templates.len())).copied()
 }

@@ -13,6 +13,7 @@ use crate::error::{PhantomError, Result};
 use crate::facts::FactSheet;
 use crate::grid::Scanner;
 use crate::random::Random;
+use crate::report::Phrasing;
 use crate::scene::Scene;
 use tables::Tables;
 
@@ -46,6 +47,8 @@ pub struct Order {
     pub layout: Layout,
     /// Voxels this far apart instead of a scanner's: see [`Scanner::sparse`].
     pub sparse_mm: Option<f64>,
+    /// How their reports are worded.
+    pub phrasing: Phrasing,
 }
 
 /// A phantom that was written.
@@ -88,7 +91,11 @@ impl Order {
             let hint = "give an empty or new folder, or --force to write into this one";
             return Err(PhantomError::new(out, "is not empty", hint));
         }
-        let mut tables = Tables::new(out, matches!(self.layout, Layout::CtRate | Layout::Dicom));
+        let mut tables = Tables::new(
+            out,
+            self.phrasing,
+            matches!(self.layout, Layout::CtRate | Layout::Dicom),
+        );
         let mut written = Vec::new();
         for number in 1..=self.count {
             let seed = self.seed.wrapping_add(u64::from(number - 1));

@@ -12,11 +12,13 @@ use super::{NOTICE, Order, Written};
 use crate::error::{PhantomError, Result};
 use crate::facts::{FactSheet, Sex};
 use crate::grid::Scanner;
+use crate::report::Phrasing;
 use crate::scene::{Marker, Scene};
 
 /// Tables in memory; a report is a kilobyte, so that thousands fit with ease.
 pub(super) struct Tables {
     out: PathBuf,
+    phrasing: Phrasing,
     reports: Vec<Vec<String>>,
     labels: Vec<Vec<String>>,
     metadata: Option<Vec<Vec<String>>>,
@@ -36,7 +38,7 @@ struct FactsLine<'a> {
 
 impl Tables {
     /// Empty tables for `out`.
-    pub(super) fn new(out: &Path, with_metadata: bool) -> Self {
+    pub(super) fn new(out: &Path, phrasing: Phrasing, with_metadata: bool) -> Self {
         let header = |names: &[&str]| vec![names.iter().map(|&name| name.to_owned()).collect()];
         let labels = LabelSet::ct_rate();
         let names: Vec<&str> = std::iter::once("VolumeName")
@@ -59,6 +61,7 @@ impl Tables {
         ];
         Self {
             out: out.to_owned(),
+            phrasing,
             reports: header(&[
                 "VolumeName",
                 "ClinicalInformation_EN",
@@ -103,8 +106,8 @@ impl Tables {
         let Report {
             findings,
             impression,
-        } = facts.report();
-        let known = facts.clinical_information();
+        } = facts.report_in(self.phrasing);
+        let known = facts.clinical_information(self.phrasing);
         self.reports
             .push(vec![name.to_owned(), known, findings, impression]);
         let labels = facts.labels();

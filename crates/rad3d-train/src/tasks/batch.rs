@@ -12,11 +12,14 @@ pub(super) struct TokenBatch {
     places: Vec<i32>,
     /// The tokens at those places.
     targets: Vec<i32>,
+    /// How much each of them counts; they sum to 1.
+    weights: Vec<f32>,
     longest: usize,
 }
 
 impl TokenBatch {
-    pub(super) fn new(rows: &[&[u32]], device: &Device) -> Self {
+    /// `weights` says how much each row's tokens count; empty where all count the same.
+    pub(super) fn new(rows: &[&[u32]], weights: &[&[f32]], device: &Device) -> Self {
         let longest = rows.iter().map(|row| row.len()).max().unwrap_or(0);
         let mut ids = Vec::with_capacity(rows.len() * longest);
         let (mut places, mut targets) = (Vec::new(), Vec::new());
@@ -28,11 +31,18 @@ impl TokenBatch {
             ids.extend(row.iter().map(|&token| token as i32));
             ids.resize(ids.len() + longest - row.len(), 0);
         }
+        let mut weights = weights.concat();
+        weights.resize(targets.len(), 1.0);
+        let total: f32 = weights.iter().sum();
+        for weight in &mut weights {
+            *weight /= total;
+        }
         let shape = [rows.len(), longest];
         Self {
             ids: Tensor::from_data(TensorData::new(ids, shape), device),
             places,
             targets,
+            weights,
             longest,
         }
     }
@@ -42,7 +52,7 @@ impl TokenBatch {
         self.targets.len()
     }
 
-    /// Mean cross-entropy of all tokens, given the residual stream `[batch, before + longest, _]`
+    /// Weighted mean cross-entropy of all tokens, given the residual stream `[batch, before + longest, _]`
     /// whose last `longest + 1` places, but for the very last, predict the tokens. Logits are
     /// made for real tokens alone.
     pub(super) fn loss(&self, llm: &DecoderModule, stream: Tensor<3>) -> Tensor<1> {
@@ -58,9 +68,8 @@ impl TokenBatch {
         let [_, _, vocabulary] = logits.dims();
         let logits = logits.reshape([count, vocabulary]);
         let targets = Tensor::<1, Int>::from_data(index(&self.targets), &device);
-        log_softmax(logits, 1)
-            .gather(1, targets.reshape([count, 1]))
-            .mean()
-            .neg()
+        let weights = TensorData::new(self.weights.clone(), [count, 1]);
+        let chosen = log_softmax(logits, 1).gather(1, targets.reshape([count, 1]));
+        (chosen * Tensor::from_data(weights, &device)).sum().neg()
     }
 }

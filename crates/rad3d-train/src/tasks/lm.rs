@@ -228,8 +228,8 @@ impl LmTask {
         // The first token, which begins every text, is given and not predicted.
         let targets: Vec<&[u32]> = rows.iter().map(|row| &row[1..]).collect();
         let begins: Vec<&[u32]> = rows.iter().map(|row| &row[..1]).collect();
-        let batch = TokenBatch::new(&targets, device);
-        let begin = TokenBatch::new(&begins, device).ids;
+        let batch = TokenBatch::new(&targets, &[], device);
+        let begin = TokenBatch::new(&begins, &[], device).ids;
         let ids = Tensor::cat(vec![begin, batch.ids.clone()], 1);
         let loss = batch.loss(llm, llm.hidden(llm.embed(ids)));
         Ok((loss, batch.tokens()))
@@ -245,6 +245,7 @@ fn sequence(decoder: &GradientDecoder, tokens: &[u32]) -> Sequence {
             .map(|&id| Some(id))
             .collect(),
         targets: tokens[1..].iter().copied().enumerate().collect(),
+        weights: Vec::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use rad3d_nn::causal_lm::trainable::DecoderModule;
 use rad3d_nn::causal_lm::{CausalLm, LmOptions};
 use rad3d_nn::projector::{ImagePrompt, LinearConfig, MapperConfig};
 use rad3d_nn::trainable::{Exported, InitialWeights, MapperModule, R2GenGptModule};
-use rad3d_report::LabelSet;
+use rad3d_report::{LabelSet, Labeler};
 use rad3d_weights::{Checkpoint, MapperInputs, MapperKind, MapperTarget, Tokenizer};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ use crate::engine::{
 use crate::error::{Fault, Result, TrainError};
 use crate::random::Draw;
 use crate::settings::FitSettings;
-use crate::text::{prompt_of, target_text, target_tokens};
+use crate::text::{asserting_spans, prompt_of, target_text, target_tokens, token_weights};
 
 /// What happens to the language model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -89,6 +89,11 @@ pub struct MapperSettings {
     /// Longest target in tokens.
     #[serde(default = "longest")]
     pub max_tokens: usize,
+    /// How much a token counts in a sentence that asserts one of the labels; all others count 1.
+    /// A scan's doubtful findings are mostly absent, so a model that is right about how probable
+    /// each is never writes them; a weight of w has it write those more probable than 1 / (1 + w).
+    #[serde(default = "one")]
+    pub assertion_weight: f32,
     /// A projector of the same shape to start from; left out, random weights.
     pub start: Option<PathBuf>,
     /// How the results are stored.
@@ -117,6 +122,10 @@ fn eight() -> usize {
 
 fn longest() -> usize {
     512
+}
+
+fn one() -> f32 {
+    1.0
 }
 
 /// Everything that is trained.
@@ -281,6 +290,7 @@ impl MapperSettings {
             .iter()
             .map(|row| (row.id.as_str(), row))
             .collect();
+        let labeler = Labeler::ct_rate()?;
         let mut examples = Vec::with_capacity(cases.len());
         let mut missing = Vec::new();
         for case in cases {
@@ -297,7 +307,18 @@ impl MapperSettings {
             }
             let text = target_text(self.target, &case.report);
             let tokens = target_tokens(tokenizer, &text, self.max_tokens)?;
-            examples.push(Example { input, tokens });
+            let weights = match self.assertion_weight {
+                1.0 => Vec::new(),
+                weight => {
+                    let asserting = asserting_spans(self.target, &case.report, &labeler);
+                    token_weights(tokenizer, &tokens, &asserting, weight)?
+                }
+            };
+            examples.push(Example {
+                input,
+                tokens,
+                weights,
+            });
         }
         if !missing.is_empty() {
             let shown = missing[..missing.len().min(5)].join(", ");
@@ -313,6 +334,8 @@ impl MapperSettings {
 struct Example {
     input: Vec<f32>,
     tokens: Vec<u32>,
+    /// How much each token counts; empty where all count the same.
+    weights: Vec<f32>,
 }
 
 /// Reports of embeddings.
@@ -345,10 +368,12 @@ impl MapperTask {
         &self,
         llm: &DecoderModule,
         prefix: Tensor<3>,
-        rows: &[&[u32]],
+        rows: &[&Example],
         device: &Device,
     ) -> (Tensor<1>, usize) {
-        let batch = TokenBatch::new(rows, device);
+        let tokens: Vec<&[u32]> = rows.iter().map(|row| &*row.tokens).collect();
+        let weights: Vec<&[f32]> = rows.iter().map(|row| &*row.weights).collect();
+        let batch = TokenBatch::new(&tokens, &weights, device);
         let prompt = |ids: &[u32]| {
             let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
             let data = TensorData::new(ids.repeat(rows.len()), [rows.len(), ids.len()]);
@@ -373,31 +398,33 @@ impl MapperTask {
         &self,
         llm: &GradientDecoder,
         prefix: &[f32],
-        rows: &[&[u32]],
+        rows: &[&Example],
     ) -> (Vec<Sequence>, usize) {
         let [before, after] = &self.around;
         let each = prefix.len() / rows.len().max(1);
         let width = llm.config().width;
-        let sequences = rows
-            .iter()
-            .zip(prefix.chunks_exact(each.max(1)))
-            .map(|(row, prefix)| {
-                let given = row.len() - 1;
-                let mut embeddings = llm.embed(before);
-                embeddings.extend_from_slice(prefix);
-                embeddings.extend(llm.embed(after));
-                embeddings.extend(llm.embed(&row[..given]));
-                let mut ids: Vec<Option<u32>> = before.iter().map(|&id| Some(id)).collect();
-                ids.extend(std::iter::repeat_n(None, each / width));
-                ids.extend(after.iter().chain(&row[..given]).map(|&id| Some(id)));
-                let first = before.len() + each / width + after.len() - 1;
-                let targets = row.iter().enumerate();
-                Sequence {
-                    embeddings,
-                    ids,
-                    targets: targets.map(|(place, &id)| (first + place, id)).collect(),
-                }
-            });
+        let sequences =
+            rows.iter()
+                .zip(prefix.chunks_exact(each.max(1)))
+                .map(|(example, prefix)| {
+                    let row = &example.tokens;
+                    let given = row.len() - 1;
+                    let mut embeddings = llm.embed(before);
+                    embeddings.extend_from_slice(prefix);
+                    embeddings.extend(llm.embed(after));
+                    embeddings.extend(llm.embed(&row[..given]));
+                    let mut ids: Vec<Option<u32>> = before.iter().map(|&id| Some(id)).collect();
+                    ids.extend(std::iter::repeat_n(None, each / width));
+                    ids.extend(after.iter().chain(&row[..given]).map(|&id| Some(id)));
+                    let first = before.len() + each / width + after.len() - 1;
+                    let targets = row.iter().enumerate();
+                    Sequence {
+                        embeddings,
+                        ids,
+                        targets: targets.map(|(place, &id)| (first + place, id)).collect(),
+                        weights: example.weights.clone(),
+                    }
+                });
         (sequences.collect(), before.len() * width)
     }
 
@@ -406,7 +433,7 @@ impl MapperTask {
         &self,
         model: &RunModel,
         inputs: Vec<f32>,
-        rows: &[&[u32]],
+        rows: &[&Example],
         device: &Device,
     ) -> Result<StepLoss> {
         let prefix = self
@@ -428,7 +455,7 @@ impl MapperTask {
                         let step = StepLoss {
                             loss: Tensor::zeros([1], &prefix.device()),
                             value: Some(found.loss),
-                            items: rows.iter().map(|row| row.len()).sum(),
+                            items: rows.iter().map(|row| row.tokens.len()).sum(),
                         };
                         (found.embeddings, step, begin)
                     }
@@ -458,7 +485,12 @@ impl MapperTask {
     }
 
     /// Loss of a batch without its gradient; `model` is without automatic differentiation.
-    fn validation_loss(&self, model: &RunModel, inputs: Vec<f32>, rows: &[&[u32]]) -> Result<f64> {
+    fn validation_loss(
+        &self,
+        model: &RunModel,
+        inputs: Vec<f32>,
+        rows: &[&Example],
+    ) -> Result<f64> {
         let device = self.device.clone().inner();
         match &self.decoder {
             Decoder::WrittenOut(llm) => {
@@ -501,10 +533,7 @@ impl Task for MapperTask {
             }
             inputs.append(&mut input);
         }
-        let rows: Vec<&[u32]> = batch
-            .iter()
-            .map(|&index| &*self.training[index].tokens)
-            .collect();
+        let rows: Vec<&Example> = batch.iter().map(|&index| &self.training[index]).collect();
         self.step(model, inputs, &rows, &self.device)
     }
 
@@ -515,8 +544,8 @@ impl Task for MapperTask {
                 .iter()
                 .flat_map(|e| e.input.iter().copied())
                 .collect();
-            let rows: Vec<&[u32]> = examples.iter().map(|e| &*e.tokens).collect();
-            let items: usize = rows.iter().map(|row| row.len()).sum();
+            let rows: Vec<&Example> = examples.iter().collect();
+            let items: usize = rows.iter().map(|row| row.tokens.len()).sum();
             sum += self.validation_loss(model, inputs, &rows)? * items as f64;
             count += items;
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rad3d_phantom::{Layout, NOTICE, Order, PhantomError};
+use rad3d_phantom::{Layout, NOTICE, Order, PhantomError, Phrasing};
 use serde_json::json;
 
 use crate::exit::{Outcome, UsageError};
@@ -37,6 +37,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MM", value_parser = parse_sparse)]
     sparse: Option<f64>,
 
+    /// Which of the grammar's phrasings reports use; the two halves share no template
+    #[arg(long, value_enum, default_value_t = PhrasingArg::All)]
+    phrasing: PhrasingArg,
+
     /// Let voxel axes run in any of the 48 ways (NIfTI only; no metadata table then)
     #[arg(long)]
     turned: bool,
@@ -65,6 +69,27 @@ enum Format {
     Dicom,
     /// Reports and labels alone, no scans
     Tables,
+}
+
+/// Which templates reports are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum PhrasingArg {
+    /// All
+    All,
+    /// The first half of each kind of sentence
+    First,
+    /// The second half
+    Second,
+}
+
+impl From<PhrasingArg> for Phrasing {
+    fn from(phrasing: PhrasingArg) -> Self {
+        match phrasing {
+            PhrasingArg::All => Self::All,
+            PhrasingArg::First => Self::First,
+            PhrasingArg::Second => Self::Second,
+        }
+    }
 }
 
 fn parse_sparse(text: &str) -> Result<f64, String> {
@@ -96,6 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         seed: args.seed,
         layout,
         sparse_mm: args.sparse,
+        phrasing: args.phrasing.into(),
     };
     let spinner = talk::spinner("making phantoms");
     let mut made = 0_u32;

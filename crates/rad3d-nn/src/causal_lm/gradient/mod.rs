@@ -46,12 +46,14 @@ pub struct Sequence {
     pub ids: Vec<Option<u32>>,
     /// What is predicted: at which position, and which token.
     pub targets: Vec<(usize, u32)>,
+    /// How much each target counts in the mean; empty where all count the same.
+    pub weights: Vec<f32>,
 }
 
 /// The result for a batch.
 #[derive(Debug, Clone)]
 pub struct BatchGradient {
-    /// Mean cross-entropy over all targets.
+    /// Mean cross-entropy over all targets, by their weights.
     pub loss: f64,
     /// Its gradient with respect to each sequence's embeddings.
     pub embeddings: Vec<Vec<f32>>,
@@ -143,13 +145,13 @@ impl GradientDecoder {
             .par_iter()
             .map(|sequence| self.sequence(sequence, 1.0, None, false).0)
             .collect();
-        sums.iter().sum::<f64>() / target_count(batch)
+        sums.iter().sum::<f64>() / total_weight(batch)
     }
 
     /// Loss and gradients of a batch; those of the weights only if `train` says so.
     #[must_use]
     pub fn gradient(&self, batch: &[Sequence], train: bool) -> BatchGradient {
-        let count = target_count(batch);
+        let count = total_weight(batch);
         let share = (1.0 / count) as f32;
         let groups: Vec<Group> = (0..GROUPS)
             .into_par_iter()
@@ -198,7 +200,7 @@ impl GradientDecoder {
         }
     }
 
-    /// Sum of a sequence's losses, and the gradient of `share` times it.
+    /// Weighted sum of a sequence's losses, and the gradient of `share` times it.
     fn sequence(
         &self,
         sequence: &Sequence,
@@ -279,7 +281,10 @@ impl GradientDecoder {
         let hidden = Matrix::new(&normed, count, width);
         matmul(hidden, table.transposed(), &mut logits, false);
         let mut loss = 0.0;
-        for (row, &(_, token)) in logits.chunks_exact_mut(vocabulary).zip(&sequence.targets) {
+        let rows_of_logits = logits.chunks_exact_mut(vocabulary);
+        for (place, (row, &(_, token))) in rows_of_logits.zip(&sequence.targets).enumerate() {
+            let weight = sequence.weight(place);
+            let share = share * weight;
             let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let wanted = row[token as usize] - most;
             let mut sum = 0.0_f64;
@@ -287,7 +292,7 @@ impl GradientDecoder {
                 *value = (*value - most).exp();
                 sum += f64::from(*value);
             }
-            loss += sum.ln() - f64::from(wanted);
+            loss += f64::from(weight) * (sum.ln() - f64::from(wanted));
             let factor = share / sum as f32;
             for value in row.iter_mut() {
                 *value *= factor;
@@ -327,7 +332,18 @@ impl GradientDecoder {
     }
 }
 
-fn target_count(batch: &[Sequence]) -> f64 {
-    let count: usize = batch.iter().map(|sequence| sequence.targets.len()).sum();
-    count.max(1) as f64
+impl Sequence {
+    /// How much the target at `place` counts.
+    fn weight(&self, place: usize) -> f32 {
+        self.weights.get(place).copied().unwrap_or(1.0)
+    }
+}
+
+/// The sum of all targets' weights.
+fn total_weight(batch: &[Sequence]) -> f64 {
+    let weights = batch
+        .iter()
+        .flat_map(|sequence| (0..sequence.targets.len()).map(|place| sequence.weight(place)));
+    let total: f64 = weights.map(f64::from).sum();
+    if total > 0.0 { total } else { 1.0 }
 }
