@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::bias::BiasPass;
 use super::norm::Normed;
-use crate::cpu::LENGTH_EPSILON;
+use crate::cpu::{Isa, LENGTH_EPSILON, softmax};
 use crate::ct_vit::config::CtVitConfig;
 use crate::matmul::{Matrix, matmul, matmul_into};
 
@@ -68,6 +68,7 @@ impl AttentionLayout {
             inner,
             &weights[self.k_scale.clone()],
         );
+        let isa = Isa::detect();
         let square = length * length;
         let mut shares = vec![0.0; tokens / length * config.heads * square];
         let mut merged = vec![0.0; tokens * inner];
@@ -82,7 +83,7 @@ impl AttentionLayout {
             let keys = keys.transposed();
             matmul_into(queries, keys, shares, length, SCORE_SCALE, true);
             for row in shares.chunks_exact_mut(length) {
-                softmax(row);
+                softmax(isa, row);
             }
             let values = part(
                 &keys_values,
@@ -288,16 +289,4 @@ fn scaled_back(
 fn length_of(x: &[f32]) -> f32 {
     let square: f32 = x.iter().map(|x| x * x).sum();
     square.sqrt().max(LENGTH_EPSILON)
-}
-
-fn softmax(row: &mut [f32]) {
-    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for value in row.iter_mut() {
-        *value = (*value - most).exp();
-        sum += *value;
-    }
-    for value in row.iter_mut() {
-        *value /= sum;
-    }
 }

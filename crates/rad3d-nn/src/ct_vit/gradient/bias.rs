@@ -15,7 +15,8 @@ pub(super) struct BiasLayout {
 /// One evaluation of the network, which serves a whole batch.
 pub(super) struct BiasPass {
     heads: usize,
-    grid: TokenGrid,
+    /// The offset of each pair of a query and a key in a slab.
+    offsets: Vec<u32>,
     /// What goes into each layer, `[offsets, features]`.
     inputs: Vec<Vec<f32>>,
     /// `[offsets, heads]`.
@@ -51,7 +52,7 @@ impl BiasPass {
         }
         Self {
             heads: config.heads,
-            grid,
+            offsets: offsets(grid),
             inputs,
             table: x,
         }
@@ -64,25 +65,15 @@ impl BiasPass {
 
     /// Fills `scores` `[query, key]` of a slab with a head's biases.
     pub(super) fn spread(&self, head: usize, scores: &mut [f32]) {
-        self.for_each_pair(|pair, offset| {
-            scores[pair] = self.table[offset * self.heads + head];
-        });
+        for (score, &offset) in scores.iter_mut().zip(&self.offsets) {
+            *score = self.table[offset as usize * self.heads + head];
+        }
     }
 
     /// Adds errors `[query, key]` to those of their offsets.
     pub(super) fn gather(&self, head: usize, errors: &[f32], sums: &mut [f32]) {
-        self.for_each_pair(|pair, offset| sums[offset * self.heads + head] += errors[pair]);
-    }
-
-    fn for_each_pair(&self, mut call: impl FnMut(usize, usize)) {
-        let TokenGrid { h, w, .. } = self.grid;
-        let slab = h * w;
-        for query in 0..slab {
-            for key in 0..slab {
-                let dy = query / w + h - 1 - key / w;
-                let dx = query % w + w - 1 - key % w;
-                call(query * slab + key, dy * (2 * w - 1) + dx);
-            }
+        for (error, &offset) in errors.iter().zip(&self.offsets) {
+            sums[offset as usize * self.heads + head] += error;
         }
     }
 
@@ -122,4 +113,18 @@ impl BiasPass {
             errors = back;
         }
     }
+}
+
+/// Where each pair of query and key finds its offset in the table.
+fn offsets(grid: TokenGrid) -> Vec<u32> {
+    let TokenGrid { h, w, .. } = grid;
+    let slab = h * w;
+    (0..slab * slab)
+        .map(|pair| {
+            let (query, key) = (pair / slab, pair % slab);
+            let dy = query / w + h - 1 - key / w;
+            let dx = query % w + w - 1 - key % w;
+            (dy * (2 * w - 1) + dx) as u32
+        })
+        .collect()
 }

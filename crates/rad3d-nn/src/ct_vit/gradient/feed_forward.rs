@@ -1,9 +1,9 @@
 //! The gated feed-forward: LayerNorm, expand, value times GELU of gate, contract.
 
-use std::f32::consts::{FRAC_1_SQRT_2, PI};
 use std::ops::Range;
 
 use super::norm::Normed;
+use crate::cpu::{Isa, geglu, geglu_back};
 use crate::matmul::{Matrix, matmul};
 
 /// Ranges of its weights.
@@ -68,18 +68,14 @@ impl FeedForwardLayout {
         let mut gated_back = vec![0.0; tokens * hidden];
         let contract = Matrix::new(&weights[self.contract.clone()], dim, hidden);
         matmul(errors, contract, &mut gated_back, false);
-        let mut expanded_back = Vec::with_capacity(kept.expanded.len());
+        let isa = Isa::detect();
+        let mut expanded_back = vec![0.0; kept.expanded.len()];
         let rows = kept.expanded.chunks_exact(2 * hidden);
-        for (row, back) in rows.zip(gated_back.chunks_exact(hidden)) {
+        let rows = rows.zip(gated_back.chunks_exact(hidden));
+        for ((row, back), out) in rows.zip(expanded_back.chunks_exact_mut(2 * hidden)) {
             let (values, gates) = row.split_at(hidden);
-            expanded_back.extend(
-                gates
-                    .iter()
-                    .zip(back)
-                    .map(|(gate, back)| back * gelu(*gate)),
-            );
-            let gates = values.iter().zip(gates).zip(back);
-            expanded_back.extend(gates.map(|((value, gate), back)| back * value * slope(*gate)));
+            let (values_out, gates_out) = out.split_at_mut(hidden);
+            geglu_back(isa, values, gates, back, values_out, gates_out);
         }
         let errors = Matrix::new(&expanded_back, tokens, 2 * hidden);
         let input = self.input(weights, &kept.normed);
@@ -106,28 +102,12 @@ impl FeedForwardLayout {
 }
 
 fn gated(expanded: &[f32], hidden: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(expanded.len() / 2);
-    for row in expanded.chunks_exact(2 * hidden) {
+    let isa = Isa::detect();
+    let mut out = vec![0.0; expanded.len() / 2];
+    let rows = expanded.chunks_exact(2 * hidden);
+    for (row, out) in rows.zip(out.chunks_exact_mut(hidden)) {
         let (values, gates) = row.split_at(hidden);
-        out.extend(
-            values
-                .iter()
-                .zip(gates)
-                .map(|(value, gate)| value * gelu(*gate)),
-        );
+        geglu(isa, values, gates, out);
     }
     out
-}
-
-/// The share of the normal distribution below `x`.
-fn below(x: f32) -> f32 {
-    0.5 * (1.0 + libm::erff(x * FRAC_1_SQRT_2))
-}
-
-fn gelu(x: f32) -> f32 {
-    x * below(x)
-}
-
-fn slope(x: f32) -> f32 {
-    below(x) + x * (-0.5 * x * x).exp() / (2.0 * PI).sqrt()
 }
