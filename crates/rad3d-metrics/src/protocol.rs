@@ -1,12 +1,12 @@
 //! A protocol fixes what moves a score by points: which text, which tokens, whose program.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::input::ReportText;
 use crate::text::{Bleu, NltkSmoothing, SacreSmoothing, Tokens};
 
 /// Whose numbers the scores can be held against.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// RAD3D-Prefix (arXiv 2606.17213), as far as its numbers show (spec `metrics` 9): whole
@@ -20,7 +20,7 @@ pub enum Protocol {
 }
 
 /// Which program's BLEU is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BleuProgram {
     /// Hugging Face `evaluate`, tokens `13a`.

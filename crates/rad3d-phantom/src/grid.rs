@@ -34,6 +34,39 @@ pub struct Scanner {
     pub slice_mm: f64,
 }
 
+/// Which scanners scans come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScannerKind {
+    /// Those of [`Scanner::sample`].
+    #[default]
+    Usual,
+    /// Those of [`Scanner::sample_other`]: no setting in the usual ones' ranges.
+    Other,
+}
+
+impl ScannerKind {
+    /// One of these scanners, drawn from the facts' seed.
+    #[must_use]
+    pub fn sample(self, facts: &FactSheet) -> Scanner {
+        match self {
+            Self::Usual => Scanner::sample(facts),
+            Self::Other => Scanner::sample_other(facts),
+        }
+    }
+
+    /// Every so many voxels of its scan: see [`Scanner::sparse`].
+    #[must_use]
+    pub fn sparse(self, facts: &FactSheet, voxel_mm: f64) -> Scanner {
+        self.sample(facts).thinned(facts, voxel_mm)
+    }
+
+    /// Whether these are the scanners that nobody asked to change.
+    pub(crate) fn is_usual(&self) -> bool {
+        *self == Self::Usual
+    }
+}
+
 impl Scanner {
     /// A scanner drawn from the facts' seed: 384 to 512 columns, 0.6 to 0.9 mm in the plane,
     /// slices of 1 to 5 mm.
@@ -49,6 +82,25 @@ impl Scanner {
         Self {
             blur_mm: if sharp { 0.45 } else { 0.8 },
             noise_hu: random.between(12.0, 26.0) * if sharp { 1.4 } else { 1.0 },
+            ..Self::centred(facts, size, (spacing * 1000.0).round() / 1000.0, slice)
+        }
+    }
+
+    /// A scanner of another hospital, drawn from the facts' seed: kernels sharper or smoother than
+    /// the usual ones, a low dose, 0.95 to 1.2 mm in the plane, slices of 6 to 10 mm. What was
+    /// learnt from the usual ones is out of its domain here.
+    #[must_use]
+    pub fn sample_other(facts: &FactSheet) -> Self {
+        let mut random = Random::new(facts.seed, "other scanner");
+        let size = random.pick([320_usize, 352, 384]);
+        let body = Body::new(facts);
+        let shown = 2.0 * (body.half_width() * facts.stature + random.between(25.0, 45.0));
+        let spacing = f64::from(shown / size as f32).clamp(0.95, 1.2);
+        let slice = random.pick([6.0, 7.0, 7.5, 8.0, 10.0]);
+        let sharp = random.chance(0.5);
+        Self {
+            blur_mm: if sharp { 0.25 } else { 1.1 },
+            noise_hu: random.between(40.0, 60.0) * if sharp { 1.4 } else { 1.0 },
             ..Self::centred(facts, size, (spacing * 1000.0).round() / 1000.0, slice)
         }
     }
@@ -69,7 +121,12 @@ impl Scanner {
     /// spacing keeps of it, at a small part of the work. For training small networks.
     #[must_use]
     pub fn sparse(facts: &FactSheet, voxel_mm: f64) -> Self {
-        let whole = Self::sample(facts);
+        Self::sample(facts).thinned(facts, voxel_mm)
+    }
+
+    /// Every so many voxels of this scanner's scan.
+    fn thinned(&self, facts: &FactSheet, voxel_mm: f64) -> Self {
+        let whole = self;
         let size = (384.0 / voxel_mm).ceil().max(1.0) as usize;
         // Neighbours that a blur or an interpolation would mix are not drawn; what they do to
         // edges and to noise is.

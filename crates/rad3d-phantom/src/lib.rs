@@ -24,7 +24,7 @@ mod write;
 
 pub use error::{PhantomError, Result};
 pub use facts::{FactSheet, Finding, Lobe, Severity, Sex, Side};
-pub use grid::Scanner;
+pub use grid::{Scanner, ScannerKind};
 pub use report::Phrasing;
 pub use scene::{Marker, Scene};
 pub use write::{Layout, NOTICE, Order, Written};

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rad3d_phantom::{FactSheet, Layout, NOTICE, Order, Phrasing, Scanner, Scene};
+use rad3d_phantom::{FactSheet, Layout, NOTICE, Order, Phrasing, Scanner, ScannerKind, Scene};
 use rad3d_report::{LabelSet, ReportTable};
 use rad3d_volume::{ChestCheck, Input, MetadataRow, Volume};
 
@@ -46,6 +46,7 @@ fn order(layout: Layout) -> Order {
         layout,
         sparse_mm: None,
         phrasing: Phrasing::All,
+        scanner: ScannerKind::Usual,
     }
 }
 
@@ -144,4 +145,39 @@ fn faults_have_names_and_remedies() {
         .write(&file, true, |_| {})
         .unwrap_err();
     assert!(error.what.contains("cannot be written"), "{error}");
+}
+
+#[test]
+fn another_scanner_lies_outside_the_usual_ranges() {
+    for seed in 1..=200 {
+        let facts = FactSheet::sample(seed);
+        let (usual, other) = (
+            ScannerKind::Usual.sample(&facts),
+            ScannerKind::Other.sample(&facts),
+        );
+        assert!((0.6..=0.9).contains(&usual.spacing_mm[0]), "{usual:?}");
+        assert!(other.spacing_mm[0] > 0.9, "{other:?}");
+        assert!(usual.slice_mm <= 5.0 && other.slice_mm > 5.0);
+        assert!((0.45..=0.8).contains(&usual.blur_mm));
+        assert!(!(0.45..=0.8).contains(&other.blur_mm));
+        assert!(usual.noise_hu <= 26.0 * 1.4 && other.noise_hu > 26.0 * 1.4);
+        assert!(other.geometry().is_ok());
+    }
+}
+
+#[test]
+fn the_usual_scanner_is_not_named_in_the_manifest() {
+    // So that folders of before keep their bytes.
+    let usual = order(Layout::Tables);
+    let other = Order {
+        scanner: ScannerKind::Other,
+        ..usual.clone()
+    };
+    let manifest = |order: &Order| {
+        let folder = tempfile::tempdir().unwrap();
+        order.write(folder.path(), false, |_| {}).unwrap();
+        std::fs::read_to_string(folder.path().join("manifest.json")).unwrap()
+    };
+    assert!(!manifest(&usual).contains("scanner"));
+    assert!(manifest(&other).contains("\"scanner\": \"other\""));
 }

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 #[cfg(feature = "engine")]
 mod linear_algebra;
+pub mod mapper_run;
 pub mod pack;
 mod random;
 pub mod settings;

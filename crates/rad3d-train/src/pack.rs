@@ -6,15 +6,13 @@ use rad3d_embeddings::{Familiarity, read_parquet};
 use rad3d_report::LabelSet;
 use rad3d_volume::Recipe;
 use rad3d_weights::{
-    Checkpoint, FamiliarityPart, FileRecord, HeadPart, LabelPart, LlmKind, LlmPart,
-    MANIFEST_VERSION, Manifest, MapperConfig, MapperInputs, MapperKind, MapperPart, MapperTarget,
-    RecipeChoice, TowerConfig, TowerPart,
+    FamiliarityPart, FileRecord, HeadPart, LabelPart, LlmKind, LlmPart, MANIFEST_VERSION, Manifest,
+    MapperPart, RecipeChoice, TowerConfig, TowerPart,
 };
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::error::{Fault, Result, TrainError};
-use crate::text::prompt_of;
+use crate::mapper_run::{MAPPER_FILE, MapperRun, settings_of};
 
 /// What goes into a model folder.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -47,21 +45,6 @@ pub struct Pack {
 struct TowerRun {
     recipe: String,
     tower: TowerConfig,
-}
-
-/// The part of a mapper run's settings that a model needs.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct MapperRun {
-    priors: bool,
-    image: bool,
-    projector: MapperKind,
-    clip_length: usize,
-    layers: usize,
-    heads: usize,
-    target: MapperTarget,
-    prompt: Option<String>,
-    prefix_length: usize,
 }
 
 /// Files of a Hugging Face folder that a model needs, and some of which there must be.
@@ -157,61 +140,16 @@ impl Pack {
         tower: &TowerPart,
         llm: &Option<LlmPart>,
     ) -> Result<MapperPart> {
-        let settings: MapperRun = settings_of(run)?;
-        let file = self.copy(run, "mapper.safetensors", out)?;
-        let weights = Checkpoint::open(out.join("mapper.safetensors"))?;
-        let shape = |name: &str| {
-            weights
-                .info(name)
-                .map(|info| info.shape)
-                .unwrap_or_default()
-        };
-        let fault = || {
-            let hint = "train it again";
-            TrainError::new(Fault::Checkpoint, run, "holds no whole mapper", hint)
-        };
-        let config = match settings.projector {
-            MapperKind::Transformer => match (&*shape("linear.weight"), &*shape("prefix_const")) {
-                (&[_, input_dim], &[prefix_length, width]) => MapperConfig {
-                    input_dim,
-                    width,
-                    clip_length: settings.clip_length,
-                    prefix_length,
-                    layers: settings.layers,
-                    heads: settings.heads,
-                },
-                _ => return Err(fault()),
-            },
-            MapperKind::Linear | MapperKind::R2GenGpt => {
-                let prefix_length = settings.prefix_length;
-                let both = [shape("linear.weight"), shape("llama_proj.weight")];
-                let found = both
-                    .iter()
-                    .find(|shape| shape.len() == 2)
-                    .ok_or_else(fault)?;
-                MapperConfig {
-                    input_dim: found[1],
-                    width: found[0] / prefix_length,
-                    clip_length: 0,
-                    prefix_length,
-                    layers: 0,
-                    heads: settings.heads,
-                }
-            }
-        };
+        let mapper = MapperRun::open(run)?;
         Ok(MapperPart {
-            kind: settings.projector,
-            inputs: Some(match (settings.image, settings.priors) {
-                (true, true) => MapperInputs::EmbeddingAndLogits,
-                (true, false) => MapperInputs::Embedding,
-                (false, _) => MapperInputs::Logits,
-            }),
-            target: settings.target,
-            prompt: prompt_of(settings.prompt.as_deref(), settings.projector).map(str::to_owned),
-            file,
+            kind: mapper.kind,
+            inputs: Some(mapper.inputs),
+            target: mapper.target,
+            prompt: mapper.prompt,
+            file: self.copy(run, MAPPER_FILE, out)?,
             tower_sha256: tower.file.sha256.clone(),
             llm_sha256: llm.as_ref().map(LlmPart::sha256),
-            config,
+            config: mapper.config,
         })
     }
 
@@ -233,10 +171,6 @@ impl Pack {
             limit: limits.limit,
         }))
     }
-}
-
-fn settings_of<T: DeserializeOwned>(run: &Path) -> Result<T> {
-    crate::settings::read_settings(&run.join("settings.toml"), &[])
 }
 
 /// The head's labels and their calibration.

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use crate::cmd::train;
 use crate::cmd::{
     completions, encode, evaluate, generate, inspect, label, model, pack, phantom, preprocess,
-    report,
+    report, study,
 };
 
 /// Chest CT in, draft radiology report out.
@@ -57,6 +57,8 @@ pub(crate) enum Verb {
     Label(label::Args),
     /// Score written reports against reference reports, with intervals.
     Evaluate(evaluate::Args),
+    /// Train and judge a whole matrix of systems, as the paper's scaling study.
+    Study(study::Args),
     /// Make synthetic chest CTs with labels and reports.
     Phantom(phantom::Args),
     /// Print a shell's completion script.

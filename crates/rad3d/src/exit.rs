@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use rad3d_embeddings::EmbeddingsError;
 use rad3d_nn::NnError;
 use rad3d_report::ReportError;
+use rad3d_study::StudyError;
 use rad3d_train::TrainError;
 use rad3d_volume::VolumeError;
 use rad3d_weights::WeightsError;
@@ -63,7 +64,7 @@ pub(crate) fn report(outcome: anyhow::Result<Outcome>) -> ExitCode {
 }
 
 /// The exit code of an error, and its hint where it carries one.
-fn classify(error: &anyhow::Error) -> (u8, Option<&str>) {
+pub(crate) fn classify(error: &anyhow::Error) -> (u8, Option<&str>) {
     if let Some(error) = error.downcast_ref::<VolumeError>() {
         return (2, Some(&error.hint));
     }
@@ -80,6 +81,9 @@ fn classify(error: &anyhow::Error) -> (u8, Option<&str>) {
         return (2, Some(&error.hint));
     }
     if let Some(error) = error.downcast_ref::<TrainError>() {
+        return (2, Some(&error.hint));
+    }
+    if let Some(error) = error.downcast_ref::<StudyError>() {
         return (2, Some(&error.hint));
     }
     if let Some(error) = error.downcast_ref::<UsageError>() {

@@ -106,11 +106,18 @@ pub(crate) fn sha256_of(path: &Path) -> Result<String> {
 }
 
 /// The most memory this process has held, from the kernel's account where there is one.
-fn peak_memory_bytes() -> Option<u64> {
+pub(crate) fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+/// Forgets the peak so far, where the kernel allows it: what follows is measured by itself.
+#[cfg(feature = "train")]
+pub(crate) fn forget_peak_memory() {
+    // 5 resets VmHWM (Linux, proc(5)). Elsewhere the peak is that of the process.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use rad3d_nn::causal_lm::{CausalLm, LmOptions, SegmentInput};
-use rad3d_nn::generate::{Ended, GenerationSettings, Prompt, generate};
+use rad3d_nn::generate::{Ended, Generated, GenerationSettings, Prompt, generate};
 use rad3d_nn::projector::{
     ImagePrompt, LinearConfig, LinearProjector, MapperConfig, PrefixMapper, Projector, R2GenGpt,
     join_priors,
@@ -42,6 +42,22 @@ pub(crate) struct Writer {
     tokenizer: Tokenizer,
 }
 
+/// What a writer is made of, besides the mapper's weights.
+pub(crate) struct WriterParts {
+    /// Which mapper it is.
+    pub(crate) kind: MapperKind,
+    /// Its sizes.
+    pub(crate) config: rad3d_weights::MapperConfig,
+    /// What it takes.
+    pub(crate) inputs: MapperInputs,
+    /// What it writes.
+    pub(crate) target: MapperTarget,
+    /// The text around the prefix.
+    pub(crate) prompt: Option<String>,
+    /// Where the language model lies.
+    pub(crate) llm_path: PathBuf,
+}
+
 /// A report, and how it came about.
 pub(crate) struct Written {
     /// The text, parted into its sections.
@@ -74,8 +90,26 @@ impl Writer {
             )
             .into());
         };
-        let llm_path = llm_path(folder, part, llm)?;
-        let mapper = load_mapper(part, &weights)?;
+        let parts = WriterParts {
+            kind: part.kind,
+            config: part.config,
+            inputs,
+            target: part.target,
+            prompt: part.prompt.clone(),
+            llm_path: llm_path(folder, part, llm)?,
+        };
+        Self::of_parts(parts, &weights, &place.to_string())
+    }
+
+    /// Loads a mapper's `weights`, and the language model of `parts`; `place` is the mapper's, for
+    /// errors.
+    pub(crate) fn of_parts(
+        parts: WriterParts,
+        weights: &Checkpoint,
+        place: &str,
+    ) -> anyhow::Result<Self> {
+        let mapper = load_mapper(parts.kind, parts.config, weights)?;
+        let llm_path = parts.llm_path;
         let llm = CausalLm::open(&llm_path, LmOptions::default())?;
         let tokenizer = Tokenizer::of_model(&Checkpoint::open(&llm_path)?)?;
         let config = llm.config();
@@ -92,7 +126,7 @@ impl Writer {
             )
             .into());
         }
-        let around = match &part.prompt {
+        let around = match &parts.prompt {
             Some(prompt) => {
                 let prompt = ImagePrompt::new(prompt)?;
                 [
@@ -105,8 +139,8 @@ impl Writer {
         Ok(Self {
             llm_path,
             mapper,
-            inputs,
-            target: part.target,
+            inputs: parts.inputs,
+            target: parts.target,
             around,
             llm,
             tokenizer,
@@ -138,6 +172,19 @@ impl Writer {
         prefix: &[f32],
         settings: &GenerationSettings,
     ) -> anyhow::Result<Written> {
+        let written = self.write_all(&[prefix], settings)?;
+        written
+            .into_iter()
+            .next()
+            .ok_or_else(|| anyhow::anyhow!("one prompt gave no text"))
+    }
+
+    /// Writes the reports of several prefixes at once.
+    pub(crate) fn write_all(
+        &self,
+        prefixes: &[&[f32]],
+        settings: &GenerationSettings,
+    ) -> anyhow::Result<Vec<Written>> {
         let mut ends = self.tokenizer.special().eos.clone();
         ends.extend(&self.llm.config().stop_tokens);
         ends.sort_unstable();
@@ -156,6 +203,15 @@ impl Writer {
             stop_tokens: ends,
             ..settings.clone()
         };
+        let prompts: Vec<Prompt<'_>> = prefixes.iter().map(|prefix| self.prompt(prefix)).collect();
+        let texts = generate(&self.llm, &prompts, &settings, &mut |_| {
+            ControlFlow::Continue(())
+        })?;
+        texts.iter().map(|text| self.decoded(text)).collect()
+    }
+
+    /// The prefix between the texts around it.
+    fn prompt<'a>(&'a self, prefix: &'a [f32]) -> Prompt<'a> {
         let [before, after] = &self.around;
         let inputs = [
             SegmentInput::Ids(before),
@@ -163,15 +219,15 @@ impl Writer {
             SegmentInput::Ids(after),
         ];
         let is_empty = |input: &SegmentInput<'_>| matches!(input, SegmentInput::Ids([]));
-        let inputs = inputs.into_iter().filter(|input| !is_empty(input));
-        let prompts = [Prompt(inputs.collect())];
-        let texts = generate(&self.llm, &prompts, &settings, &mut |_| {
-            ControlFlow::Continue(())
-        })?;
-        let text = texts
-            .into_iter()
-            .next()
-            .ok_or_else(|| anyhow::anyhow!("one prompt gave no text"))?;
+        Prompt(
+            inputs
+                .into_iter()
+                .filter(|input| !is_empty(input))
+                .collect(),
+        )
+    }
+
+    fn decoded(&self, text: &Generated) -> anyhow::Result<Written> {
         let mut stream = self.tokenizer.stream(true);
         let mut tokens = Vec::with_capacity(text.tokens.len());
         for (&id, &log_probability) in text.tokens.iter().zip(&text.log_probabilities) {
@@ -241,15 +297,18 @@ fn llm_path(
     }
 }
 
-fn load_mapper(part: &MapperPart, weights: &Checkpoint) -> anyhow::Result<Box<dyn Projector>> {
+fn load_mapper(
+    kind: MapperKind,
+    sizes: rad3d_weights::MapperConfig,
+    weights: &Checkpoint,
+) -> anyhow::Result<Box<dyn Projector>> {
     let mut loader = Loader::new(weights, Vec::new());
-    let sizes = part.config;
     let linear = LinearConfig {
         input_dim: sizes.input_dim,
         width: sizes.width,
         prefix_length: sizes.prefix_length,
     };
-    let mapper: Box<dyn Projector> = match part.kind {
+    let mapper: Box<dyn Projector> = match kind {
         MapperKind::Transformer => {
             let config = MapperConfig {
                 input_dim: sizes.input_dim,

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::{PhantomError, Result};
 use crate::facts::FactSheet;
-use crate::grid::Scanner;
+use crate::grid::{Scanner, ScannerKind};
 use crate::random::Random;
 use crate::report::Phrasing;
 use crate::scene::Scene;
@@ -49,6 +49,9 @@ pub struct Order {
     pub sparse_mm: Option<f64>,
     /// How their reports are worded.
     pub phrasing: Phrasing,
+    /// Whose scanners make the scans.
+    #[serde(skip_serializing_if = "ScannerKind::is_usual")]
+    pub scanner: ScannerKind,
 }
 
 /// A phantom that was written.
@@ -110,8 +113,8 @@ impl Order {
     fn phantom(&self, out: &Path, number: u32, seed: u64, tables: &mut Tables) -> Result<Written> {
         let facts = FactSheet::sample(seed);
         let scanner = match self.sparse_mm {
-            Some(voxel_mm) => Scanner::sparse(&facts, voxel_mm),
-            None => Scanner::sample(&facts),
+            Some(voxel_mm) => self.scanner.sparse(&facts, voxel_mm),
+            None => self.scanner.sample(&facts),
         };
         if self.layout == Layout::Tables {
             let name = format!("train_{number}_a_1.nii.gz");

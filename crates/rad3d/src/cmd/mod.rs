@@ -11,6 +11,7 @@ pub(crate) mod pack;
 pub(crate) mod phantom;
 pub(crate) mod preprocess;
 pub(crate) mod report;
+pub(crate) mod study;
 #[cfg(feature = "train")]
 pub(crate) mod train;
 
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Verb::Pack(args) => pack::run(&args),
         #[cfg(feature = "train")]
         Verb::Train(args) => train::run(&args),
+        Verb::Study(args) => study::run(&args),
         Verb::Phantom(args) => phantom::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rad3d_phantom::{Layout, NOTICE, Order, PhantomError, Phrasing};
+use rad3d_phantom::{Layout, NOTICE, Order, PhantomError, Phrasing, ScannerKind};
 use serde_json::json;
 
 use crate::exit::{Outcome, UsageError};
@@ -40,6 +40,10 @@ pub(crate) struct Args {
     /// Which of the grammar's phrasings reports use; the two halves share no template
     #[arg(long, value_enum, default_value_t = PhrasingArg::All)]
     phrasing: PhrasingArg,
+
+    /// Whose scanners make the scans: another's differ in kernel, dose, spacing and slices
+    #[arg(long, value_enum, default_value_t = ScannerArg::Usual)]
+    scanner: ScannerArg,
 
     /// Let voxel axes run in any of the 48 ways (NIfTI only; no metadata table then)
     #[arg(long)]
@@ -92,6 +96,24 @@ impl From<PhrasingArg> for Phrasing {
     }
 }
 
+/// Whose scanners make the scans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ScannerArg {
+    /// Those that the shipped models were trained on
+    Usual,
+    /// Out of their domain
+    Other,
+}
+
+impl From<ScannerArg> for ScannerKind {
+    fn from(scanner: ScannerArg) -> Self {
+        match scanner {
+            ScannerArg::Usual => Self::Usual,
+            ScannerArg::Other => Self::Other,
+        }
+    }
+}
+
 fn parse_sparse(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(mm) if (0.5..=20.0).contains(&mm) => Ok(mm),
@@ -122,6 +144,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         layout,
         sparse_mm: args.sparse,
         phrasing: args.phrasing.into(),
+        scanner: args.scanner.into(),
     };
     let spinner = talk::spinner("making phantoms");
     let mut made = 0_u32;
