@@ -151,6 +151,10 @@ impl WorkFolder {
         if begun == hash {
             return Ok(());
         }
+        // The old hash goes first: what a kill leaves half cleared is nobody's.
+        if path.exists() {
+            std::fs::remove_file(&path).map_err(|error| StudyError::unwritable(&path, error))?;
+        }
         let entries = std::fs::read_dir(&self.0).map_err(|e| StudyError::unwritable(&self.0, e))?;
         for entry in entries {
             let entry = entry.map_err(|e| StudyError::unwritable(&self.0, e))?;
