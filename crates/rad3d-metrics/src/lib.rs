@@ -68,6 +68,7 @@ pub use labels::{
 };
 pub use protocol::{BleuProgram, Protocol};
 pub use text::{
-    Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Punkt, Rouge, RougeScore,
-    SacreSmoothing, Tokens, WordNet, cider, coco_rouge_l, porter_stem,
+    BertScore, BertScores, Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Punkt, Rouge,
+    RougeScore, SacreSmoothing, TokenEmbedder, Tokens, WordNet, cider, coco_rouge_l, porter_stem,
+    read_bertscore_baseline,
 };
