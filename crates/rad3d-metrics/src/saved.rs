@@ -25,6 +25,27 @@ pub struct SavedScores {
 }
 
 impl SavedScores {
+    /// How each that is there was made, in words.
+    pub(crate) fn describe(&self) -> Vec<&'static str> {
+        let all = [
+            (
+                self.green.is_some(),
+                "GREEN: the authors' parser on saved completions, mean",
+            ),
+            (
+                self.radgraph.is_some(),
+                "F1-RadGraph: sets as in the repository's head, from saved annotations; \
+                 radgraph_f1 is RG_ER; means",
+            ),
+            (
+                self.ratescore.is_some(),
+                "RaTEScore: affinity matrix for whole reports, from saved annotations, mean",
+            ),
+        ];
+        let there = all.into_iter().filter(|(there, _)| *there);
+        there.map(|(_, how)| how).collect()
+    }
+
     /// How many reports each that is there scores.
     pub(crate) fn lengths(&self) -> [Option<usize>; 3] {
         [

@@ -1,26 +1,13 @@
 //! GREEN (Ostmeier 2024): what its language model wrote about a pair of reports, counted as the
 //! authors' parser counts it, quirks included (spec `metrics` 6).
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
-/// A section of a completion that counts errors.
+/// A section of a completion that lists errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GreenSection {
     /// `[Clinically Significant Errors]`
     Significant,
-    /// `[Clinically Insignificant Errors]`; GREEN does not use it.
+    /// `[Clinically Insignificant Errors]`; the score does not use it.
     Insignificant,
-}
-
-impl GreenSection {
-    fn title(self) -> &'static str {
-        match self {
-            Self::Significant => "Clinically Significant Errors",
-            Self::Insignificant => "Clinically Insignificant Errors",
-        }
-    }
 }
 
 /// What a completion counts. As in the reference, a section that is missing counts nothing, so
@@ -35,41 +22,44 @@ pub struct GreenCounts {
 }
 
 impl GreenCounts {
-    /// Counts in a completion; the prompt before it may be there too.
+    /// Counts in a completion; the prompt may stand before it.
     pub fn of(completion: &str) -> Self {
         let text = explanation(completion);
-        let matched = section(&text, "Matched Findings").map_or(0.0, |matched| {
-            let count = capture(&MATCHED, matched);
-            count.and_then(|count| count.parse().ok()).unwrap_or(0.0)
-        });
+        let matched = section(&text, "[Matched Findings]:").and_then(leading_count);
         Self {
             errors: Self::errors(completion, GreenSection::Significant),
-            matched,
+            matched: matched.unwrap_or(0.0),
         }
     }
 
-    /// Errors of one section, (a) to (f).
+    /// Errors (a) to (f) of one section; (1) to (6) where there are no letters.
     pub fn errors(completion: &str, of: GreenSection) -> [f64; 6] {
+        let title = match of {
+            GreenSection::Significant => "[Clinically Significant Errors]:",
+            GreenSection::Insignificant => "[Clinically Insignificant Errors]:",
+        };
         let mut counts = [0.0; 6];
         let text = explanation(completion);
-        let Some(errors) = section(&text, of.title()) else {
+        let Some(errors) = section(&text, title) else {
             return counts;
         };
-        let lines = |pattern: &Regex| {
-            let mut lines: Vec<&str> = pattern.find_iter(errors).map(|line| line.as_str()).collect();
-            // In this order the last line of a kind overwrites those before it.
-            lines.sort_unstable();
-            lines
-        };
-        let lettered = lines(&LETTERED);
-        let (kinds, lines) = match lettered.is_empty() {
-            true => (["(1) ", "(2) ", "(3) ", "(4) ", "(5) ", "(6) "], lines(&NUMBERED)),
-            false => (["(a) ", "(b) ", "(c) ", "(d) ", "(e) ", "(f) "], lettered),
-        };
-        for (kind, count) in kinds.into_iter().zip(&mut counts) {
+        let lettered = ["(a) ", "(b) ", "(c) ", "(d) ", "(e) ", "(f) "];
+        let numbered = ["(1) ", "(2) ", "(3) ", "(4) ", "(5) ", "(6) "];
+        let mut kinds = lettered;
+        let mut lines = marked(errors, &lettered);
+        if lines.is_empty() {
+            kinds = numbered;
+            lines = marked(errors, &numbered);
+        }
+        // In this order the last line of a kind overwrites those before it.
+        lines.sort_unstable();
+        for (kind, count) in kinds.iter().zip(&mut counts) {
             for line in lines.iter().filter(|line| line.starts_with(kind)) {
-                if let Some(found) = capture(&COUNT, line) {
-                    *count = found.parse().unwrap_or(0.0);
+                let after_colon = line.match_indices(": ").map(|(at, colon)| at + colon.len());
+                let mut counted =
+                    after_colon.filter_map(|at| leading_count(line.get(at..).unwrap_or_default()));
+                if let Some(found) = counted.next() {
+                    *count = found;
                 }
             }
         }
@@ -85,14 +75,48 @@ impl GreenCounts {
     }
 }
 
-/// A pattern of this file; the tests run every one.
-fn pattern(pattern: &str) -> Option<Regex> {
-    Regex::new(pattern).ok()
+/// What follows `[Explanation]:`, without a prompt and the language model's marks.
+fn explanation(completion: &str) -> String {
+    const START: &str = "[Explanation]:";
+    let bare = |text: &str| text.replace("</s>", "").replace("<unk>", "");
+    if !completion.contains(START) {
+        return bare(completion);
+    }
+    let answer = completion.rsplit("<|assistant|>").next();
+    let answer = bare(answer.unwrap_or(completion));
+    let mut parts = answer.split(START);
+    let before = parts.next().unwrap_or_default();
+    parts.next().unwrap_or(before).to_owned()
 }
 
-static SECTION: LazyLock<Option<Regex>> =
-    LazyLock::new(|| pattern(r"(?s)^\s*(.*?)(?:\n\s*\n|\z)"));
-static MATCHED: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"^(\d+)\."));
-static LETTERED: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"\([a-f]\) [^\n]*"));
-static NUMBERED: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"\([1-6]\) [^\n]*"));
-static COUNT: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r": (\d+)\."));
+/// A section's text up to the first blank line; `None` if there is no such section, or if it
+/// begins with "No" ("None", and "Note" too).
+fn section<'a>(text: &'a str, title: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(title)?;
+    let rest = rest.trim_start();
+    let breaks = rest.match_indices('\n').map(|(at, _)| at);
+    let blank = |at: &usize| {
+        let after = rest.get(at + 1..).unwrap_or_default();
+        let mut white = after.chars().take_while(|c| c.is_whitespace());
+        white.any(|c| c == '\n')
+    };
+    let end = breaks.into_iter().find(blank).unwrap_or(rest.len());
+    let own = rest.get(..end)?;
+    (!own.starts_with("No")).then_some(own)
+}
+
+/// From the first mark of each line to the line's end.
+fn marked<'a>(text: &'a str, marks: &[&str]) -> Vec<&'a str> {
+    let first = |line: &'a str| {
+        let places = marks.iter().filter_map(|mark| line.find(mark));
+        line.get(places.min()?..)
+    };
+    text.split('\n').filter_map(first).collect()
+}
+
+/// The number that begins a text, if a full stop follows it.
+fn leading_count(text: &str) -> Option<f64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, rest) = text.split_at(digits);
+    (rest.starts_with('.') && !number.is_empty()).then(|| number.parse().ok())?
+}
