@@ -125,17 +125,38 @@ fn encoders_that_cannot_work_are_named() {
         let output = evaluate(place.path(), encoder, more);
         assert_code(&output, 2);
         assert!(output.stdout.is_empty());
-        stderr(&output)
-            .replace(text(place.path()), "PLACE")
-            .replace(text(&root()), "ROOT")
+        stderr(&output).replace(text(place.path()), "PLACE")
     };
-    let complaints = [
-        told(&place.path().join("nowhere"), &[]),
+    let layered = ["--bertscore-layer", "3"];
+    for (encoder, more, expected, hint) in [
+        (
+            place.path().join("nowhere"),
+            &[][..],
+            "PLACE/nowhere/config.json: cannot be read",
+            "hint: give a Hugging Face folder",
+        ),
         // Neither bert-score nor anyone else has a layer for it.
-        told(&tiny, &[]),
-        told(&tiny, &["--bertscore-layer", "3"]),
-        told(&tiny.join("../roberta"), &["--bertscore-layer", "1"]),
-    ];
-    insta::assert_snapshot!(complaints.join("\n"));
+        (
+            tiny.clone(),
+            &[],
+            "bert: no layer is customary for an encoder of 2 layers and width 16",
+            "hint: give --bertscore-layer 1 to 2",
+        ),
+        (
+            tiny.clone(),
+            &layered,
+            "bert: has 2 layers, not 3",
+            "hint: give --bertscore-layer 1 to 2",
+        ),
+        (
+            tiny.join("../roberta"),
+            &layered,
+            "has no tokenizer.json",
+            "hint: write one with transformers",
+        ),
+    ] {
+        let told = told(&encoder, more);
+        assert!(told.contains(expected) && told.contains(hint), "{told}");
+    }
     assert!(!place.path().join("out").exists());
 }
