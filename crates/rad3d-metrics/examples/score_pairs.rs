@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use rad3d_metrics::{
-    Bleu, BleuCounts, Bootstrap, Evaluation, Meteor, Protocol, Punkt, ReportText, Rouge, Settings,
-    Subjects, Tokens, WordNet, align, read_reports,
+    Bleu, BleuCounts, Bootstrap, Evaluation, Meteor, Protocol, Punkt, ReportText, Rouge,
+    SavedScores, Settings, Subjects, Tokens, WordNet, align, read_reports,
 };
 use rad3d_report::Labeler;
 use rayon::prelude::*;
@@ -122,6 +122,8 @@ fn resampling(
         baseline: Some(baseline),
         truth: None,
         probabilities: None,
+        saved: SavedScores::default(),
+        baseline_saved: SavedScores::default(),
     };
     let mut settings = Settings {
         protocol: Protocol::Paper,
@@ -133,6 +135,7 @@ fn resampling(
         labeler: Labeler::ct_rate()?,
         punkt,
         wordnet: None,
+        bertscore: None,
     };
     let seconds = |settings: &Settings| -> Outcome<f64> {
         let start = Instant::now();

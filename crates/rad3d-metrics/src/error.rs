@@ -20,6 +20,8 @@ pub enum Fault {
     Value,
     /// A dictionary or another data file is malformed.
     Data,
+    /// The model behind a metric failed.
+    Model,
 }
 
 /// A fault, where it lies, and what the user can do about it.

@@ -18,14 +18,15 @@ use crate::labels::{
     AurocStatistic, CalibrationCurve, Classification, LabelMatrix, RocCurve, ScoreMatrix,
 };
 use crate::protocol::{BleuProgram, Protocol, ProtocolDescription};
-use crate::text::{Punkt, WordNet};
+use crate::saved::SavedScores;
+use crate::text::{BertScore, Punkt, WordNet};
 
 pub use collapse::{Collapse, CollapseSide, RareFinding};
 pub use dependency::{Dependency, DependencyBin};
 pub use diff::{Piece, differences};
-pub use negation::NegationProbe;
+pub use negation::{NegationCounts, NegationProbe, negated};
 pub use system::ReportScores;
-use system::System;
+use system::{Statistics, System};
 
 /// What is judged.
 #[derive(Debug)]
@@ -40,6 +41,10 @@ pub struct Subjects {
     pub truth: Option<LabelMatrix>,
     /// The image classifier's probabilities.
     pub probabilities: Option<ScoreMatrix>,
+    /// What models that ran elsewhere say of the hypotheses.
+    pub saved: SavedScores,
+    /// What they say of the baseline.
+    pub baseline_saved: SavedScores,
 }
 
 /// How to judge.
@@ -57,6 +62,8 @@ pub struct Settings {
     pub punkt: Punkt,
     /// METEOR's synonyms.
     pub wordnet: Option<WordNet>,
+    /// BERTScore's encoder.
+    pub bertscore: Option<BertScore>,
 }
 
 /// A score by its key, in order; `None` is a score that is undefined on these data.
@@ -168,20 +175,21 @@ impl Evaluation {
             None => system::labels_of(&subjects.references, &settings.labeler)?,
         };
         check_lengths(subjects, &truth)?;
-        let system = System::of(&subjects.references, &subjects.hypotheses, &truth, settings)?;
+        let references = &subjects.references;
+        let system = System::of(references, &subjects.hypotheses, &truth, settings)?
+            .with_saved(&subjects.saved);
         let statistics = system.statistics();
         let keys = statistics.keys();
-        let (intervals, comparison): (Vec<Option<Estimate>>, _) = match &subjects.baseline {
+        let baseline = match &subjects.baseline {
+            Some(texts) => Some(
+                System::of(references, texts, &truth, settings)?
+                    .with_saved(&subjects.baseline_saved),
+            ),
+            None => None,
+        };
+        let (intervals, comparison) = match &baseline {
             None => (settings.bootstrap.estimate(&statistics.all())?, None),
-            Some(texts) => {
-                let baseline = System::of(&subjects.references, texts, &truth, settings)?;
-                let others = baseline.statistics();
-                let compared = settings
-                    .bootstrap
-                    .compare(&others.all(), &statistics.all())?;
-                let own = compared.iter().map(|one| one.map(|one| one.system));
-                (own.collect(), Some(adjusted(&keys, &compared)))
-            }
+            Some(baseline) => compare(&statistics, baseline.statistics(), &settings.bootstrap)?,
         };
         let aurocs = match &subjects.probabilities {
             Some(scores) => settings
@@ -220,7 +228,7 @@ impl Evaluation {
         });
         let keyed = keys.iter().copied().zip(intervals.iter().copied());
         Ok(Self {
-            protocol: describe(settings, subjects.truth.is_some()),
+            protocol: describe(settings, subjects),
             count: subjects.references.len(),
             corpus: statistics.corpus(settings.protocol),
             intervals: Keyed(keyed.collect()),
@@ -235,6 +243,30 @@ impl Evaluation {
             reports: system.reports(&truth),
         })
     }
+}
+
+/// Intervals of a system's scores in the order of its keys (F1 of each label after them), and its
+/// comparison with a baseline on the scores that both have.
+#[expect(clippy::type_complexity, reason = "two results of one resampling")]
+fn compare(
+    system: &Statistics<'_>,
+    baseline: Statistics<'_>,
+    bootstrap: &Bootstrap,
+) -> Result<(
+    Vec<Option<Estimate>>,
+    Option<Keyed<Option<AdjustedComparison>>>,
+)> {
+    let keys = system.keys();
+    let both = system.shared_with(&baseline);
+    let shared = both.keys();
+    let compared = bootstrap.compare(&baseline.shared_with(system).all(), &both.all())?;
+    let intervals = if shared == keys {
+        let own = compared.iter().map(|one| one.map(|one| one.system));
+        own.collect()
+    } else {
+        bootstrap.estimate(&system.all())?
+    };
+    Ok((intervals, Some(adjusted(&shared, &compared))))
 }
 
 /// Comparisons by key, p-values adjusted over all of them.
@@ -270,7 +302,12 @@ fn check_lengths(subjects: &Subjects, truth: &LabelMatrix) -> Result<()> {
             subjects.probabilities.as_ref().map(ScoreMatrix::reports),
         ),
     ];
-    for (side, other) in sides {
+    let saved = [&subjects.saved, &subjects.baseline_saved];
+    let saved = saved.into_iter().flat_map(SavedScores::lengths);
+    for (side, other) in sides
+        .into_iter()
+        .chain(saved.map(|len| ("saved scores", len)))
+    {
         if other.is_some_and(|other| other != count) {
             let what = format!("{} reports for {count} references", other.unwrap_or(0));
             let hint = "match the sides by id first";
@@ -280,9 +317,9 @@ fn check_lengths(subjects: &Subjects, truth: &LabelMatrix) -> Result<()> {
     Ok(())
 }
 
-fn describe(settings: &Settings, given: bool) -> ProtocolDescription {
+fn describe(settings: &Settings, subjects: &Subjects) -> ProtocolDescription {
     let protocol = settings.protocol;
-    let truth = if given {
+    let truth = if subjects.truth.is_some() {
         "as given"
     } else {
         "by the labeler from the references"
@@ -306,6 +343,8 @@ fn describe(settings: &Settings, given: bool) -> ProtocolDescription {
             "left out: this protocol uses METEOR 1.5 (Java), which is another metric".into()
         },
         cider: "pycocoevalcap, words between white space, mean",
+        bertscore: settings.bertscore.as_ref().map(BertScore::describe),
+        saved: subjects.saved.describe(),
         labels: format!(
             "built-in labeler on the hypotheses, truth {truth}; zero_division 0; macro is the \
              mean of the labels' F1"
@@ -333,7 +372,22 @@ fn notes(subjects: &Subjects, settings: &Settings) -> Vec<String> {
     } else {
         note("METEOR is left out: this protocol's is a Java program and another metric");
     }
-    note("BERTScore, GREEN, RadGraph F1 and RaTEScore need models and were not computed");
+    let absent = [
+        ("BERTScore", settings.bertscore.is_none()),
+        ("GREEN", subjects.saved.green.is_none()),
+        ("RadGraph F1", subjects.saved.radgraph.is_none()),
+        ("RaTEScore", subjects.saved.ratescore.is_none()),
+    ];
+    let absent: Vec<&str> = absent
+        .iter()
+        .filter_map(|(name, absent)| absent.then_some(*name))
+        .collect();
+    if !absent.is_empty() {
+        note(&format!(
+            "Not computed, since they need models or what models made: {}",
+            absent.join(", ")
+        ));
+    }
     if subjects.references.len() == 1 {
         note("CIDEr is 0 for a single report: it weighs words by the other references");
     }

@@ -5,6 +5,7 @@
 mod align;
 mod json;
 mod labels;
+mod records;
 mod table;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use crate::error::{Fault, MetricsError, Result};
 
 pub use align::align;
 pub use labels::{read_labels, read_scores};
+pub(crate) use records::records;
 
 /// A report as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +138,7 @@ fn unique<'a>(path: &Path, ids: impl Iterator<Item = &'a str>) -> Result<()> {
 }
 
 /// Ids as an error lists them: all up to 50, then how many more.
-fn listed(ids: &[&str]) -> String {
+pub(crate) fn listed(ids: &[&str]) -> String {
     const MOST: usize = 50;
     let shown = ids.get(..MOST).unwrap_or(ids).join(", ");
     let noun = if ids.len() == 1 { "id" } else { "ids" };

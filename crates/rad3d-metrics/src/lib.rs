@@ -54,6 +54,7 @@ pub mod input;
 pub mod labels;
 pub mod protocol;
 pub mod render;
+pub mod saved;
 pub mod text;
 
 pub use bootstrap::{
@@ -67,7 +68,11 @@ pub use labels::{
     ClassificationStatistic, LabelMatrix, Matrix, RocCurve, RocPoint, ScoreMatrix, crg,
 };
 pub use protocol::{BleuProgram, Protocol};
+pub use saved::{
+    Affinity, GreenCounts, RadGraphF1, RateScore, SavedScores, read_green, read_radgraph, read_rate,
+};
 pub use text::{
-    Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Punkt, Rouge, RougeScore,
-    SacreSmoothing, Tokens, WordNet, cider, coco_rouge_l, porter_stem,
+    BertScore, BertScores, Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Punkt, Rouge,
+    RougeScore, SacreSmoothing, TokenEmbedder, Tokens, WordNet, cider, coco_rouge_l, porter_stem,
+    read_bertscore_baseline,
 };

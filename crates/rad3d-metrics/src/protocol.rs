@@ -78,6 +78,12 @@ pub struct ProtocolDescription {
     pub meteor: String,
     /// How CIDEr is made.
     pub cider: &'static str,
+    /// Encoder and settings of BERTScore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bertscore: Option<String>,
+    /// Scores that were made from other models' output, and how.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub saved: Vec<&'static str>,
     /// Where labels come from and how they are averaged.
     pub labels: String,
 }

@@ -1,9 +1,10 @@
-//! Text against text: BLEU, ROUGE, METEOR and CIDEr, each as the published program computes it
-//! (spec `metrics` 1 to 4).
+//! Text against text: BLEU, ROUGE, METEOR, CIDEr and BERTScore, each as the published program
+//! computes it (spec `metrics` 1 to 5).
 //!
 //! A metric takes [`Tokens`]; which tokenizer made them moves its score by points, so the
 //! tokenizer belongs to the metric's name.
 
+mod bertscore;
 mod bleu;
 mod cider;
 mod meteor;
@@ -16,6 +17,7 @@ mod tokens;
 mod treebank;
 mod wordnet;
 
+pub use bertscore::{BertScore, BertScores, TokenEmbedder, read_bertscore_baseline};
 pub use bleu::{Bleu, BleuCounts, BleuStatistic, NltkSmoothing, SacreSmoothing};
 pub use cider::cider;
 pub use meteor::Meteor;

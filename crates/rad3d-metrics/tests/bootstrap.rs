@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
 
-use rad3d_metrics::{Bootstrap, Comparison, Estimate, ItemMean, Resamples};
+use rad3d_metrics::{
+    Bleu, BleuCounts, BleuStatistic, Bootstrap, Comparison, Estimate, ItemMean, Resamples,
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -90,6 +92,50 @@ fn means_of_items() {
     let want = numbers(&fixture["first10_resamples"]["rougeL_A"]);
     for (got, want) in got.iter().zip(want) {
         assert!((got - want).abs() <= TOLERANCE, "{got} for {want}");
+    }
+}
+
+/// A system's BLEU from the counts of its pairs: matches and totals of 1 to 4 words, then words of
+/// hypothesis and reference.
+fn bleu(rows: &Value) -> BleuStatistic {
+    let rows = rows.as_array().unwrap().iter();
+    let counts = rows.map(|row| {
+        let at = |place: usize| row[place].as_u64().unwrap();
+        BleuCounts {
+            matches: [0, 1, 2, 3].map(at),
+            totals: [4, 5, 6, 7].map(at),
+            hypothesis: at(8),
+            reference: at(9),
+            ..BleuCounts::default()
+        }
+    });
+    BleuStatistic::new(Bleu::HuggingFace { smooth: false }, counts.collect()).unwrap()
+}
+
+#[test]
+fn bleu_of_the_corpus_is_recomputed_on_every_resample() {
+    let fixture = fixture();
+    let (a, b) = (bleu(&fixture["bleu_suff_A"]), bleu(&fixture["bleu_suff_B"]));
+    for resamples in [1_000, 10_000] {
+        let bootstrap = Bootstrap {
+            seed: SEED,
+            resamples,
+        };
+        let got = bootstrap.compare(&a, &b).unwrap();
+        let want = &fixture["results"][format!("hf_bleu4_corpus.n{resamples}")];
+        comparison(&got[3].unwrap(), want);
+    }
+    let first = Bootstrap {
+        seed: SEED,
+        resamples: 10,
+    };
+    for (system, name) in [(&a, "bleu4_A"), (&b, "bleu4_B")] {
+        let got = first.resample(system).unwrap();
+        let want = numbers(&fixture["first10_resamples"][name]);
+        assert_eq!(want.len(), 10);
+        for (got, want) in got.chunks(4).zip(want) {
+            assert!((got[3] - want).abs() <= TOLERANCE, "{} for {want}", got[3]);
+        }
     }
 }
 

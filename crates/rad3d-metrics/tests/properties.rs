@@ -5,7 +5,8 @@
 use proptest::prelude::*;
 use rad3d_metrics::{
     Bleu, BleuCounts, Bootstrap, Evaluation, Meteor, NltkSmoothing, Protocol, Punkt, ReportText,
-    Rouge, SacreSmoothing, Settings, Subjects, Tokens, cider, coco_rouge_l, porter_stem,
+    Rouge, SacreSmoothing, SavedScores, Settings, Subjects, Tokens, cider, coco_rouge_l,
+    porter_stem,
 };
 use rad3d_report::Labeler;
 
@@ -53,6 +54,7 @@ fn settings(protocol: Protocol) -> Settings {
         labeler: Labeler::ct_rate().unwrap(),
         punkt: Punkt::default(),
         wordnet: None,
+        bertscore: None,
     }
 }
 
@@ -70,6 +72,8 @@ fn evaluate(pairs: &[(String, String)], protocol: Protocol) -> Evaluation {
         baseline: None,
         truth: None,
         probabilities: None,
+        saved: SavedScores::default(),
+        baseline_saved: SavedScores::default(),
     };
     Evaluation::of(&subjects, &settings(protocol)).unwrap()
 }

@@ -16,6 +16,7 @@ mod head;
 mod matmul;
 pub mod projector;
 mod source;
+pub mod text_encoder;
 #[cfg(feature = "burn")]
 pub mod trainable;
 
@@ -24,3 +25,4 @@ pub use error::{Fault, NnError, Result};
 pub use head::{AbnormalityHead, Calibration, LabelScore};
 pub use projector::{PrefixMapper, Projector};
 pub use source::{Weight, WeightSource};
+pub use text_encoder::TextEncoder;

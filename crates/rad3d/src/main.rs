@@ -9,6 +9,7 @@ mod run_report;
 mod scan_args;
 mod shipped;
 mod talk;
+mod text_embedder;
 mod writer;
 
 use std::process::ExitCode;

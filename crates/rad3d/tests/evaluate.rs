@@ -121,6 +121,106 @@ fn a_baseline_is_compared() {
     assert_eq!(scores(place.path()), first);
 }
 
+/// One record a report, `record` with its id put in.
+fn records(ids: &[&str], record: &str) -> String {
+    let lines = ids.iter().map(|id| record.replace("ID", id));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Half of the findings matched.
+const COMPLETION: &str = r#"{"id":"ID","completion":"[Clinically Significant Errors]:\n(a) False: 1. x\n\n[Matched Findings]:\n1. y"}"#;
+/// The same entity on both sides, and one that only the reference has.
+const ENTITIES: &str = r#"{"id":"ID","reference":{"entities":{"1":{"tokens":"x","label":"O","relations":[]},"2":{"tokens":"y","label":"O","relations":[]}}},"hypothesis":{"entities":{"1":{"tokens":"X","label":"O","relations":[]}}}}"#;
+/// The same entity on both sides.
+const VECTORS: &str = r#"{"id":"ID","ref_types":["DISEASE"],"ref_emb":[[1,0]],"hyp_types":["DISEASE"],"hyp_emb":[[2,0]]}"#;
+
+#[test]
+fn saved_output_of_other_models_is_scored() {
+    let ids = ["a", "b", "c", "d"];
+    let files = [
+        ("r.csv", REFERENCES),
+        ("h.jsonl", HYPOTHESES),
+        ("b.csv", BASELINE),
+        ("green.jsonl", &records(&ids, COMPLETION)),
+        ("radgraph.jsonl", &records(&ids, ENTITIES)),
+        ("rate.jsonl", &records(&ids, VECTORS)),
+    ];
+    let place = place(&files);
+    let own = ["--green", "green.jsonl", "--radgraph", "radgraph.jsonl"];
+    let rate = ["--rate", "rate.jsonl"];
+    assert_code(&evaluate(place.path(), &[&own[..], &rate].concat()), 0);
+    let alone = scores(place.path());
+    let expected = [
+        ("green", 0.5),
+        ("radgraph_f1", 2.0 / 3.0),
+        ("ratescore", 1.0),
+    ];
+    for (key, expected) in expected {
+        for value in [
+            &alone["corpus"][key],
+            &alone["intervals"][key]["value"],
+            &alone["reports"][1][key],
+        ] {
+            assert!(
+                (value.as_f64().unwrap() - expected).abs() < 1e-12,
+                "{key}: {value}"
+            );
+        }
+    }
+    assert_eq!(alone["protocol"]["saved"].as_array().unwrap().len(), 3);
+    // A baseline is compared on what both have.
+    let baseline = ["--baseline", "b.csv", "--baseline-green", "green.jsonl"];
+    assert_code(&evaluate(place.path(), &[&own[..], &baseline].concat()), 0);
+    let both = scores(place.path());
+    assert_eq!(both["comparison"]["green"]["difference"]["value"], 0.0);
+    assert!(both["comparison"]["radgraph_f1"].is_null());
+    assert_eq!(
+        both["corpus"]["radgraph_f1"],
+        alone["corpus"]["radgraph_f1"]
+    );
+    assert_eq!(both["intervals"]["rouge_l"], alone["intervals"]["rouge_l"]);
+}
+
+#[test]
+fn saved_output_that_does_not_fit_lists_the_ids() {
+    let files = [
+        ("r.csv", REFERENCES),
+        ("h.jsonl", HYPOTHESES),
+        ("short.jsonl", &records(&["a", "b", "z"], COMPLETION)),
+        (
+            "empty.jsonl",
+            &records(&["a", "b", "c", "d"], r#"{"id":"ID"}"#),
+        ),
+    ];
+    let place = place(&files);
+    for (arguments, expected) in [
+        (
+            ["--green", "short.jsonl"],
+            "PLACE/short.jsonl: lacks 2 ids: c, d; has 1 id: z that the references lack",
+        ),
+        (
+            ["--green", "empty.jsonl"],
+            "PLACE/empty.jsonl: cannot be scored for 4 ids: a, b, c, d (has no completion)",
+        ),
+        (
+            ["--radgraph", "empty.jsonl"],
+            "cannot be scored for 4 ids: a, b, c, d (missing field `reference`)",
+        ),
+        (
+            ["--rate", "empty.jsonl"],
+            "cannot be scored for 4 ids: a, b, c, d (missing field `ref_types`)",
+        ),
+    ] {
+        let told = complaint(place.path(), &evaluate(place.path(), &arguments));
+        assert!(told.contains(expected) && told.contains("hint: "), "{told}");
+    }
+    let told = complaint(
+        place.path(),
+        &evaluate(place.path(), &["--baseline-green", "short.jsonl"]),
+    );
+    assert!(told.contains("--baseline <FILE>"), "{told}");
+}
+
 #[test]
 fn protocols_name_what_they_compute() {
     let place = place(&[("r.csv", REFERENCES), ("h.jsonl", HYPOTHESES)]);

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::input::ReportText;
 use crate::labels::{ClassificationStatistic, LabelMatrix, Matrix};
 use crate::protocol::{BleuProgram, Protocol, white_space};
+use crate::saved::{RadGraphF1, SavedScores};
 use crate::text::{BleuCounts, BleuStatistic, Meteor, Rouge, Tokens, cider, coco_rouge_l};
 
 /// The scores of one report; `None` where the protocol leaves a metric out.
@@ -32,6 +33,18 @@ pub struct ReportScores {
     pub meteor: Option<f64>,
     /// CIDEr within this set.
     pub cider: f64,
+    /// F1 of BERTScore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bertscore_f1: Option<f64>,
+    /// GREEN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub green: Option<f64>,
+    /// F1-RadGraph of words, labels and whether there is a relation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub radgraph_f1: Option<f64>,
+    /// RaTEScore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratescore: Option<f64>,
     /// F1 of this report's labels; 1 where both sides have none.
     pub f1: f64,
     /// True labels that the text lacks.
@@ -52,6 +65,8 @@ pub(super) struct System {
     ids: Vec<String>,
     pairs: Vec<Pair>,
     cider: Vec<f64>,
+    /// One value a report of each metric by a model that there is, by key.
+    modelled: Vec<(&'static str, Vec<f64>)>,
     found: LabelMatrix,
     program: BleuProgram,
     bleu: BleuStatistic,
@@ -88,7 +103,13 @@ impl System {
         let found = labels_of(hypotheses, &settings.labeler)?;
         let program = settings.bleu.unwrap_or(protocol.bleu());
         let counts = pairs.iter().map(|pair| pair.counts(program)).collect();
+        let bertscore = settings.bertscore.as_ref();
+        let bertscore = bertscore.map(|one| one.f1(&wanted, &given)).transpose()?;
         Ok(Self {
+            modelled: bertscore
+                .into_iter()
+                .map(|values| ("bertscore_f1", values))
+                .collect(),
             ids: references.iter().map(|text| text.id.clone()).collect(),
             cider: cider(&white_space(&wanted), &white_space(&given)),
             classification: ClassificationStatistic::new(&found, truth)?,
@@ -97,6 +118,25 @@ impl System {
             found,
             program,
         })
+    }
+
+    /// Joins the scores of models that ran elsewhere.
+    pub(super) fn with_saved(mut self, saved: &SavedScores) -> Self {
+        let radgraph = |score: fn(&RadGraphF1) -> f64| {
+            let all = saved.radgraph.as_ref();
+            all.map(|all| all.iter().map(score).collect())
+        };
+        let all: [(&str, Option<Vec<f64>>); 5] = [
+            ("green", saved.green.clone()),
+            ("radgraph_f1", radgraph(|one| one.partial)),
+            ("radgraph_simple", radgraph(|one| one.simple)),
+            ("radgraph_complete", radgraph(|one| one.complete)),
+            ("ratescore", saved.ratescore.clone()),
+        ];
+        let there = all.into_iter();
+        self.modelled
+            .extend(there.filter_map(|(key, values)| Some((key, values?))));
+        self
     }
 
     /// The hypotheses' labels.
@@ -117,8 +157,11 @@ impl System {
             ("meteor", column(|pair| pair.meteor)),
             ("cider", ItemMean::new(self.cider.clone()).ok()),
         ];
+        let modelled = self.modelled.iter();
+        let modelled = modelled.map(|(key, values)| (*key, ItemMean::new(values.clone()).ok()));
         let means = columns
             .into_iter()
+            .chain(modelled)
             .filter_map(|(key, mean)| Some((key, mean?)));
         Statistics {
             bleu: &self.bleu,
@@ -158,10 +201,15 @@ impl System {
         let labels = truth.rows().zip(self.found.rows());
         let pairs = self.pairs.iter().zip(&self.cider).zip(labels);
         let names: Vec<&str> = truth.labels().names().collect();
+        let modelled = |wanted: &str, at: usize| {
+            let (_, values) = self.modelled.iter().find(|(key, _)| *key == wanted)?;
+            values.get(at).copied()
+        };
         self.ids
             .iter()
             .zip(pairs)
-            .map(|(id, ((pair, &cider), (truth, found)))| {
+            .enumerate()
+            .map(|(at, (id, ((pair, &cider), (truth, found))))| {
                 let those = |wanted: fn(bool, bool) -> bool| -> Vec<String> {
                     let both = names.iter().zip(truth.iter().zip(found));
                     both.filter(|(_, (truth, found))| wanted(**truth, **found))
@@ -180,6 +228,10 @@ impl System {
                     rouge_l: pair.rouge[2],
                     meteor: pair.meteor,
                     cider,
+                    bertscore_f1: modelled("bertscore_f1", at),
+                    green: modelled("green", at),
+                    radgraph_f1: modelled("radgraph_f1", at),
+                    ratescore: modelled("ratescore", at),
                     f1: match hits + wrong {
                         0 => 1.0,
                         _ => 2.0 * hits as f64 / (2 * hits + wrong) as f64,
@@ -275,7 +327,18 @@ const LABEL_KEYS: [&str; 10] = [
     "crg",
 ];
 
-impl Statistics<'_> {
+impl<'a> Statistics<'a> {
+    /// These without the means that `other` lacks.
+    pub(super) fn shared_with(&self, other: &Statistics<'_>) -> Statistics<'a> {
+        let theirs = other.keys();
+        let means = self.means.iter().filter(|(key, _)| theirs.contains(key));
+        Statistics {
+            bleu: self.bleu,
+            means: means.cloned().collect(),
+            classification: self.classification,
+        }
+    }
+
     /// All of them as one; after those of [`Statistics::keys`] comes F1 of every label.
     pub(super) fn all(&self) -> Together<'_> {
         let mut all: Vec<&dyn Statistic> = vec![self.bleu];
@@ -305,7 +368,9 @@ impl Statistics<'_> {
             corpus.push(("meteor", None));
         }
         for key in ["bertscore_f1", "green", "radgraph_f1", "ratescore"] {
-            corpus.push((key, None));
+            if !corpus.iter().any(|(known, _)| *known == key) {
+                corpus.push((key, None));
+            }
         }
         Keyed(corpus)
     }

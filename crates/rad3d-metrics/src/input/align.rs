@@ -15,15 +15,25 @@ pub fn align(
     others: Vec<ReportText>,
     path: &Path,
 ) -> Result<Vec<ReportText>> {
-    let mut by_id: HashMap<String, ReportText> = others
-        .into_iter()
-        .map(|report| (report.id.clone(), report))
-        .collect();
+    let others = others.into_iter().map(|report| (report.id.clone(), report));
+    in_order(references, others, path)
+}
+
+/// What belongs to each reference, found by id.
+///
+/// # Errors
+/// As [`align`].
+pub(super) fn in_order<T>(
+    references: &[ReportText],
+    others: impl IntoIterator<Item = (String, T)>,
+    path: &Path,
+) -> Result<Vec<T>> {
+    let mut by_id: HashMap<String, T> = others.into_iter().collect();
     let mut missing = Vec::new();
     let mut aligned = Vec::with_capacity(references.len());
     for reference in references {
         match by_id.remove(&reference.id) {
-            Some(report) => aligned.push(report),
+            Some(other) => aligned.push(other),
             None => missing.push(reference.id.as_str()),
         }
     }

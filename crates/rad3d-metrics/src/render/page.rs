@@ -112,6 +112,8 @@ fn title(key: &str) -> String {
         "bertscore_f1" => "BERTScore F1",
         "green" => "GREEN",
         "radgraph_f1" => "RadGraph F1",
+        "radgraph_simple" => "RadGraph F1, entities",
+        "radgraph_complete" => "RadGraph F1, relations",
         "ratescore" => "RaTEScore",
         _ => "",
     };
@@ -266,13 +268,16 @@ fn probabilities(evaluation: &Evaluation) -> Option<ProbabilityView> {
 
 fn histograms(evaluation: &Evaluation) -> Vec<(&'static str, String)> {
     let reports = &evaluation.reports;
-    let all: [(&str, Vec<f64>); 4] = [
+    let given =
+        |score: fn(&ReportScores) -> Option<f64>| reports.iter().filter_map(score).collect();
+    let all: [(&str, Vec<f64>); 8] = [
         ("BLEU-4", reports.iter().map(|one| one.bleu_4).collect()),
         ("ROUGE-L", reports.iter().map(|one| one.rouge_l).collect()),
-        (
-            "METEOR",
-            reports.iter().filter_map(|one| one.meteor).collect(),
-        ),
+        ("METEOR", given(|one| one.meteor)),
+        ("BERTScore F1", given(|one| one.bertscore_f1)),
+        ("GREEN", given(|one| one.green)),
+        ("RadGraph F1", given(|one| one.radgraph_f1)),
+        ("RaTEScore", given(|one| one.ratescore)),
         ("F1 of labels", reports.iter().map(|one| one.f1).collect()),
     ];
     let drawn = all.into_iter().filter(|(_, values)| !values.is_empty());

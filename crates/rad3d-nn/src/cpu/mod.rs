@@ -17,8 +17,8 @@ mod tile;
 
 pub use attention::{AttentionBias, AttentionShape, attend};
 pub(crate) use elementwise::{
-    LENGTH_EPSILON, NORM_EPSILON, add_bias, dot, geglu, geglu_back, l2_normalise, normalise_row,
-    relu, softmax,
+    LENGTH_EPSILON, NORM_EPSILON, add_bias, dot, exp, geglu, geglu_back, gelu, l2_normalise,
+    normalise_row, relu, softmax, sum_of,
 };
 pub use isa::Isa;
 pub(crate) use isa::vectorised;

@@ -25,6 +25,11 @@ impl Tokenizer {
         let mut tokenizer = Self::from_file(&path)?;
         tokenizer.wrap = Wrap::default();
         tokenizer.special = special_tokens(folder, &tokenizer)?;
+        let settings = json(&folder.join("tokenizer_config.json"))?;
+        // Where no one knows, files say 1e30, which is no whole number to JSON.
+        tokenizer.longest = settings["model_max_length"]
+            .as_u64()
+            .and_then(|longest| longest.try_into().ok());
         Ok(tokenizer)
     }
 }

@@ -19,6 +19,7 @@ pub struct Tokenizer {
     special: SpecialTokens,
     /// Put before and after a text by us; for a `tokenizer.json` its own post-processor does it.
     wrap: Wrap,
+    longest: Option<usize>,
 }
 
 /// The token ids with a meaning of their own.
@@ -76,16 +77,21 @@ impl Tokenizer {
     }
 
     fn from_json(path: &Path, json: &[u8], special: SpecialTokens, wrap: Wrap) -> Result<Self> {
-        let inner = tokenizers::Tokenizer::from_bytes(json).map_err(|source| {
+        let broken = |source| {
             let hint = "fetch tokenizer.json again from the model's page";
             WeightsError::new(Fault::Tokenizer, path, "holds no usable tokenizer", hint)
                 .because(source)
-        })?;
+        };
+        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(broken)?;
+        // Left over from the run that saved the file; `transformers` sets both anew for each call.
+        inner.with_truncation(None).map_err(broken)?;
+        inner.with_padding(None);
         Ok(Self {
             path: path.to_owned(),
             inner,
             special,
             wrap,
+            longest: None,
         })
     }
 
@@ -129,6 +135,13 @@ impl Tokenizer {
     #[must_use]
     pub fn stream(&self, skip_special: bool) -> TextStream<'_> {
         TextStream::new(self, skip_special)
+    }
+
+    /// The most tokens that the model takes, its own around the text included, where
+    /// `tokenizer_config.json` says so (`model_max_length`).
+    #[must_use]
+    pub fn longest_text(&self) -> Option<usize> {
+        self.longest
     }
 
     /// The special tokens.

@@ -5,8 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rad3d_metrics::{
-    BleuProgram, Bootstrap, Evaluation, MetricsError, Protocol, Punkt, Settings, Subjects, WordNet,
-    align, read_labels, read_reports, read_scores, render,
+    Affinity, BertScore, BleuProgram, Bootstrap, Evaluation, MetricsError, Protocol, Punkt,
+    ReportText, SavedScores, Settings, Subjects, WordNet, align, read_bertscore_baseline,
+    read_green, read_labels, read_radgraph, read_rate, read_reports, read_scores, render,
 };
 use rad3d_report::Labeler;
 use rad3d_volume::write::AtomicFile;
@@ -15,6 +16,7 @@ use serde_json::json;
 use crate::exit::{Outcome, UsageError};
 use crate::run_report::{HashedInput, RunReport, sha256_of};
 use crate::talk;
+use crate::text_embedder::TextEmbedder;
 
 /// Score written reports against reference reports.
 ///
@@ -56,6 +58,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     nltk_data: Option<PathBuf>,
 
+    #[command(flatten)]
+    bertscore: BertScoreArgs,
+
+    #[command(flatten)]
+    saved: SavedArgs,
+
     /// How often the reports are drawn again for the intervals
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = resamples)]
     resamples: usize,
@@ -69,11 +77,73 @@ pub(crate) struct Args {
     out: PathBuf,
 }
 
+/// BERTScore's encoder.
+#[derive(Debug, clap::Args)]
+struct BertScoreArgs {
+    /// BERTScore with this encoder: Hugging Face folder of a BERT, RoBERTa or DistilBERT
+    #[arg(long, value_name = "DIR")]
+    bertscore: Option<PathBuf>,
+
+    /// Compare its states after this layer (default: as bert-score, where it names one)
+    #[arg(long, value_name = "N", requires = "bertscore")]
+    bertscore_layer: Option<usize>,
+
+    /// Weigh tokens by how few references hold them
+    #[arg(long, requires = "bertscore")]
+    bertscore_idf: bool,
+
+    /// Rescale by this file of bert-score's baselines
+    #[arg(long, value_name = "CSV", requires = "bertscore")]
+    bertscore_baseline: Option<PathBuf>,
+}
+
+/// What models that ran elsewhere made of the reports.
+#[derive(Debug, clap::Args)]
+struct SavedArgs {
+    /// GREEN: completions of its language model, id and completion
+    #[arg(long, value_name = "FILE")]
+    green: Option<PathBuf>,
+
+    /// F1-RadGraph: entities of both sides, id, reference and hypothesis
+    #[arg(long, value_name = "FILE")]
+    radgraph: Option<PathBuf>,
+
+    /// RaTEScore: entities of both sides, id, ref_types, ref_emb, hyp_types and hyp_emb
+    #[arg(long, value_name = "FILE")]
+    rate: Option<PathBuf>,
+
+    /// GREEN of the baseline
+    #[arg(long, value_name = "FILE", requires = "baseline")]
+    baseline_green: Option<PathBuf>,
+
+    /// F1-RadGraph of the baseline
+    #[arg(long, value_name = "FILE", requires = "baseline")]
+    baseline_radgraph: Option<PathBuf>,
+
+    /// RaTEScore of the baseline
+    #[arg(long, value_name = "FILE", requires = "baseline")]
+    baseline_rate: Option<PathBuf>,
+}
+
+impl SavedArgs {
+    /// The files given, the system's and the baseline's.
+    fn files(&self) -> [[Option<&Path>; 3]; 2] {
+        let own = [&self.green, &self.radgraph, &self.rate];
+        let baseline = [
+            &self.baseline_green,
+            &self.baseline_radgraph,
+            &self.baseline_rate,
+        ];
+        [own, baseline].map(|files| files.map(Option::as_deref))
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   rad3d evaluate --references test.csv --hypotheses ours.csv --out scores/
   rad3d evaluate --references test.csv --hypotheses ours.csv --baseline theirs.csv --out scores/
-  rad3d evaluate --references gt.json --hypotheses inferred.json --protocol vlm3d --out scores/";
+  rad3d evaluate --references gt.json --hypotheses inferred.json --protocol vlm3d --out scores/
+  rad3d evaluate --references test.csv --hypotheses ours.csv --bertscore roberta-large/ --out scores/";
 
 /// The protocols by name.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -142,7 +212,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     report.settings = json!({
         "references": args.references, "hypotheses": args.hypotheses, "baseline": args.baseline,
         "labels": args.labels, "probabilities": args.probabilities, "out": args.out,
-        "protocol": evaluation.protocol, "nltk_data": args.nltk_data,
+        "protocol": evaluation.protocol, "nltk_data": args.nltk_data, "bertscore": args.bertscore.bertscore,
         "bootstrap": evaluation.bootstrap,
     });
     report.result = json!({ "reports": evaluation.count, "corpus": evaluation.corpus });
@@ -184,6 +254,39 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         labeler,
         punkt,
         wordnet,
+        bertscore: bertscore(&args.bertscore)?,
+    })
+}
+
+fn bertscore(args: &BertScoreArgs) -> anyhow::Result<Option<BertScore>> {
+    let Some(folder) = &args.bertscore else {
+        return Ok(None);
+    };
+    let embedder = TextEmbedder::open(folder, args.bertscore_layer)?;
+    let baseline = args.bertscore_baseline.as_deref();
+    let baseline = baseline.map(|path| read_bertscore_baseline(path, embedder.layer()));
+    let baseline = baseline.transpose().map_err(usage)?;
+    let bertscore = BertScore::new(Box::new(embedder));
+    Ok(Some(
+        bertscore
+            .with_idf(args.bertscore_idf)
+            .with_baseline(baseline),
+    ))
+}
+
+/// What the files of other models' output give: of GREEN, RadGraph and RaTEScore.
+fn saved(
+    files: [Option<&Path>; 3],
+    references: &[ReportText],
+) -> rad3d_metrics::Result<SavedScores> {
+    let [green, radgraph, rate] = files;
+    let ratescore = |path| read_rate(path, references, Affinity::Long);
+    Ok(SavedScores {
+        green: green.map(|path| read_green(path, references)).transpose()?,
+        radgraph: radgraph
+            .map(|path| read_radgraph(path, references))
+            .transpose()?,
+        ratescore: rate.map(ratescore).transpose()?,
     })
 }
 
@@ -193,7 +296,10 @@ fn subjects(args: &Args, settings: &Settings) -> rad3d_metrics::Result<Subjects>
     let labels = settings.labeler.labels();
     let other = |path: &Path| align(&references, read_reports(path)?, path);
     let (truth, scores) = (args.labels.as_deref(), args.probabilities.as_deref());
+    let [own, of_baseline] = args.saved.files();
     Ok(Subjects {
+        saved: saved(own, &references)?,
+        baseline_saved: saved(of_baseline, &references)?,
         hypotheses: other(&args.hypotheses)?,
         baseline: args.baseline.as_deref().map(other).transpose()?,
         truth: truth
@@ -207,13 +313,17 @@ fn subjects(args: &Args, settings: &Settings) -> rad3d_metrics::Result<Subjects>
 }
 
 fn inputs(args: &Args) -> anyhow::Result<Vec<HashedInput>> {
-    let optional = [&args.baseline, &args.labels, &args.probabilities];
+    let rescaling = &args.bertscore.bertscore_baseline;
+    let optional = [&args.baseline, &args.labels, &args.probabilities, rescaling];
     let given = [&args.references, &args.hypotheses].into_iter();
+    let saved = args.saved.files().into_iter().flatten().flatten();
     given
         .chain(optional.into_iter().flatten())
+        .map(PathBuf::as_path)
+        .chain(saved)
         .map(|path| {
             Ok(HashedInput {
-                path: path.clone(),
+                path: path.to_owned(),
                 sha256: sha256_of(path)?,
             })
         })
