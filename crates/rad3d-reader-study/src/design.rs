@@ -177,7 +177,10 @@ mod tests {
             let readings = with_repeats(order, repeats, &mut Random::new(seed, &["test"]));
             assert_eq!(readings.len(), cases + repeats);
             let place = |case: &String, pass| {
-                let mut found = readings.iter().enumerate().filter(|(_, one)| **one == (case, pass));
+                let mut found = readings
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, one)| **one == (case, pass));
                 let first = found.next().map(|(place, _)| place);
                 assert!(found.next().is_none(), "{case} twice in pass {pass}");
                 first

@@ -150,7 +150,9 @@ impl Key {
                     && seen.insert((&reading.case, reading.pass));
                 if !fits {
                     let (name, case) = (&reader.name, &reading.case);
-                    return Err(format!("{name}'s reading of \"{case}\" does not fit the study"));
+                    return Err(format!(
+                        "{name}'s reading of \"{case}\" does not fit the study"
+                    ));
                 }
             }
             let first = seen.iter().filter(|(_, pass)| *pass == 1).count();

@@ -114,9 +114,8 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn check_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Result<()> {
-    let fault = |what: String, hint: &str| {
-        Err(ReaderStudyError::new(Fault::Design, "systems", what, hint))
-    };
+    let fault =
+        |what: String, hint: &str| Err(ReaderStudyError::new(Fault::Design, "systems", what, hint));
     match names.len() {
         0 => return fault("are none".into(), "give at least one --system NAME=FILE"),
         1..=MOST_SYSTEMS => {}

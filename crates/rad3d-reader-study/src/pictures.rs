@@ -69,7 +69,10 @@ fn files(folder: &Path, case: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(&own).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("png")) {
+        if path
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("png"))
+        {
             found.push(path);
         }
     }
@@ -81,7 +84,12 @@ fn data_uri(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|error| ReaderStudyError::unreadable(path, error))?;
     if !bytes.starts_with(PNG_SIGNATURE) {
         let hint = "save the picture as PNG";
-        return Err(ReaderStudyError::new(Fault::Picture, path, "is no PNG", hint));
+        return Err(ReaderStudyError::new(
+            Fault::Picture,
+            path,
+            "is no PNG",
+            hint,
+        ));
     }
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
 }

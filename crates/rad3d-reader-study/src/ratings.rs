@@ -62,7 +62,9 @@ impl Ratings {
     /// No file; one that cannot be read, belongs to another study or to nobody in the key, or
     /// holds unknown scales or tags or values out of range; a reader twice.
     pub fn read(key: Key, files: &[PathBuf]) -> Result<Self> {
-        let answers = files.iter().map(|path| Ok((path.clone(), Answers::read(path)?)));
+        let answers = files
+            .iter()
+            .map(|path| Ok((path.clone(), Answers::read(path)?)));
         Self::new(key, answers.collect::<Result<_>>()?)
     }
 
@@ -98,7 +100,10 @@ impl Ratings {
                 }
             } else {
                 let hint = "give files that this study's sheets saved";
-                (format!("is of \"{}\", whom the key does not know", answers.reader), hint)
+                (
+                    format!("is of \"{}\", whom the key does not know", answers.reader),
+                    hint,
+                )
             };
             return Err(ReaderStudyError::new(Fault::Answers, path, what, hint));
         }
@@ -117,12 +122,7 @@ impl Ratings {
 
     /// One score, by its scale's place in [`SCALES`].
     #[must_use]
-    pub fn score(
-        &self,
-        scale: usize,
-        pass: u8,
-        [reader, case, system]: [usize; 3],
-    ) -> Option<u8> {
+    pub fn score(&self, scale: usize, pass: u8, [reader, case, system]: [usize; 3]) -> Option<u8> {
         *self.get(pass, reader, case, system)?.scores.get(scale)?
     }
 
@@ -143,12 +143,17 @@ impl Ratings {
             && answers.readings.len() != own.readings.len()
         {
             let (has, wants) = (answers.readings.len(), own.readings.len());
-            let what = format!("holds {has} readings where {}'s sheet has {wants}", own.name);
+            let what = format!(
+                "holds {has} readings where {}'s sheet has {wants}",
+                own.name
+            );
             return Err(malformed(path, what));
         }
         let (mut missing, mut questions, mut first) = (0, 0, None);
         for (at, reading) in own.readings.iter().enumerate() {
-            let given = answers.as_ref().map(|(path, all)| (path, &all.readings[at]));
+            let given = answers
+                .as_ref()
+                .map(|(path, all)| (path, &all.readings[at]));
             let mut letters = reading.reports.len();
             for (index, system) in reading.reports.iter().enumerate() {
                 let letter = letter(index).to_string();
@@ -157,7 +162,8 @@ impl Ratings {
                     Some((path, answers)) => {
                         letters -= 1;
                         let place = format!("reading {}, report {letter}", at + 1);
-                        rating(answers).map_err(|what| malformed(path, format!("{place}: {what}")))?
+                        rating(answers)
+                            .map_err(|what| malformed(path, format!("{place}: {what}")))?
                     }
                     None => Rating::default(),
                 };
@@ -174,7 +180,10 @@ impl Ratings {
                 let names: Vec<&str> = one.reports.keys().map(String::as_str).collect();
                 let what = format!("reading {}: has reports {}", at + 1, names.join(", "));
                 let last = self::letter(reading.reports.len() - 1);
-                return Err(malformed(path, format!("{what}; the sheet has A to {last}")));
+                return Err(malformed(
+                    path,
+                    format!("{what}; the sheet has A to {last}"),
+                ));
             }
         }
         if answers.is_none() {
@@ -207,12 +216,22 @@ impl Ratings {
             return Ok(());
         }
         let owed = self.owed.iter().map(|one| {
-            let Owed { reader, missing, questions, first } = one;
+            let Owed {
+                reader,
+                missing,
+                questions,
+                first,
+            } = one;
             format!("{reader} lacks {missing} of {questions} ({first})")
         });
         let what = owed.collect::<Vec<_>>().join("; ");
         let hint = "wait for the rest, or analyse what is there with --allow-incomplete";
-        Err(ReaderStudyError::new(Fault::Incomplete, "answers", what, hint))
+        Err(ReaderStudyError::new(
+            Fault::Incomplete,
+            "answers",
+            what,
+            hint,
+        ))
     }
 }
 
@@ -238,7 +257,10 @@ fn rating(answers: &ReportAnswers) -> Result<Rating, String> {
     }
     let no_error = answers.tags.iter().any(|tag| tag == NO_ERROR);
     if no_error && answers.tags.len() > 1 {
-        return Err(format!("\"{NO_ERROR}\" stands among errors: {}", answers.tags.join(", ")));
+        return Err(format!(
+            "\"{NO_ERROR}\" stands among errors: {}",
+            answers.tags.join(", ")
+        ));
     }
     let mut tags = Vec::new();
     for key in answers.tags.iter().filter(|tag| *tag != NO_ERROR) {

@@ -29,8 +29,14 @@ fn wilson_as_statsmodels() {
     for case in cases {
         let number = |name: &str| case[name].as_u64().unwrap() as usize;
         let [low, high] = wilson(number("count"), number("total")).unwrap();
-        assert!((low - case["low"].as_f64().unwrap()).abs() < 1e-12, "{case}");
-        assert!((high - case["high"].as_f64().unwrap()).abs() < 1e-12, "{case}");
+        assert!(
+            (low - case["low"].as_f64().unwrap()).abs() < 1e-12,
+            "{case}"
+        );
+        assert!(
+            (high - case["high"].as_f64().unwrap()).abs() < 1e-12,
+            "{case}"
+        );
     }
     assert_eq!(wilson(0, 0), None);
 }

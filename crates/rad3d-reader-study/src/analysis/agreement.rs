@@ -36,7 +36,9 @@ pub struct Agreement {
 
 pub(super) fn agreement(ratings: &Ratings, bootstrap: Bootstrap) -> Result<Vec<Agreement>> {
     let readers = ratings.key.readers.len();
-    let inter: Vec<_> = pairs(readers).map(|(one, other)| [(one, 1), (other, 1)]).collect();
+    let inter: Vec<_> = pairs(readers)
+        .map(|(one, other)| [(one, 1), (other, 1)])
+        .collect();
     let intra: Vec<_> = (0..readers).map(|one| [(one, 1), (one, 2)]).collect();
     let mut all = Vec::new();
     for scale in 0..SCALES.len() {
@@ -66,9 +68,16 @@ fn kappas(
     };
     let groups: Vec<Vec<Vec<(u8, u8)>>> = sides
         .iter()
-        .map(|sides| (0..key.cases.len()).map(|case| of_case(sides, case)).collect())
+        .map(|sides| {
+            (0..key.cases.len())
+                .map(|case| of_case(sides, case))
+                .collect()
+        })
         .collect();
-    let counts: Vec<usize> = groups.iter().map(|cases| cases.iter().map(Vec::len).sum()).collect();
+    let counts: Vec<usize> = groups
+        .iter()
+        .map(|cases| cases.iter().map(Vec::len).sum())
+        .collect();
     let all: usize = counts.iter().sum();
     if all == 0 {
         return Ok(Vec::new());

@@ -85,10 +85,7 @@ pub(super) fn remarks(ratings: &Ratings) -> Vec<Remark> {
 }
 
 /// `[pass, reader, case]` of every reading of a system's reports.
-fn all_readings(
-    ratings: &Ratings,
-    system: usize,
-) -> impl Iterator<Item = ([usize; 3], &Rating)> {
+fn all_readings(ratings: &Ratings, system: usize) -> impl Iterator<Item = ([usize; 3], &Rating)> {
     let (readers, cases) = (ratings.key.readers.len(), ratings.key.cases.len());
     let places = (0..cases).flat_map(move |case| {
         (0..readers).flat_map(move |reader| [1, 2].map(|pass| [pass, reader, case]))
@@ -99,9 +96,6 @@ fn all_readings(
     })
 }
 
-fn first_readings(
-    ratings: &Ratings,
-    system: usize,
-) -> impl Iterator<Item = ([usize; 3], &Rating)> {
+fn first_readings(ratings: &Ratings, system: usize) -> impl Iterator<Item = ([usize; 3], &Rating)> {
     all_readings(ratings, system).filter(|([pass, _, _], _)| *pass == 1)
 }

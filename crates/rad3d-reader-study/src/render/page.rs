@@ -14,12 +14,20 @@ use crate::questions::{POINTS, SCALES, TAGS};
 pub fn html(analysis: &Analysis) -> Result<String> {
     let page = Page {
         analysis,
-        scales: SCALES.iter().map(|scale| ScaleView::of(analysis, scale.key, scale.name)).collect(),
-        errors: analysis.systems.iter().map(|system| error_row(analysis, system)).collect(),
+        scales: SCALES
+            .iter()
+            .map(|scale| ScaleView::of(analysis, scale.key, scale.name))
+            .collect(),
+        errors: analysis
+            .systems
+            .iter()
+            .map(|system| error_row(analysis, system))
+            .collect(),
         tags: TAGS.iter().map(|tag| tag.name).chain(["Any"]).collect(),
         readers: analysis.readers.join(", "),
     };
-    page.render().map_err(|error| ReaderStudyError::output("analysis.html", error))
+    page.render()
+        .map_err(|error| ReaderStudyError::output("analysis.html", error))
 }
 
 #[derive(Template)]
@@ -69,9 +77,13 @@ impl ScaleView {
             means: means
                 .map(|one| MeanRow {
                     system: one.system.clone(),
-                    value: one.mean.map_or("not rated".into(), |mean| format!("{:.2}", mean.value)),
+                    value: one
+                        .mean
+                        .map_or("not rated".into(), |mean| format!("{:.2}", mean.value)),
                     interval: interval(one.mean),
-                    drawn: one.mean.map(|mean| [mean.value, mean.low, mean.high].map(along)),
+                    drawn: one
+                        .mean
+                        .map(|mean| [mean.value, mean.low, mean.high].map(along)),
                 })
                 .collect(),
             pairs: pairs
@@ -80,7 +92,11 @@ impl ScaleView {
                         format!("{} − {}", one.system, one.other),
                         one.cases.to_string(),
                         signed(one.difference.value),
-                        format!("{} to {}", signed(one.difference.low), signed(one.difference.high)),
+                        format!(
+                            "{} to {}",
+                            signed(one.difference.low),
+                            signed(one.difference.high)
+                        ),
                         p_value(one.p_bootstrap),
                         p_value(one.p_bootstrap_holm),
                         p_value(one.wilcoxon.p),
@@ -101,7 +117,9 @@ fn agreement_row(one: &Agreement) -> [String; 4] {
         (Kind::Intra, Some(readers)) => format!("{} with themselves", readers.join(" ")),
         (Kind::Intra, None) => "mean of all with themselves".into(),
     };
-    let kappa = one.kappa.map_or("undefined".into(), |kappa| format!("{:.2}", kappa.value));
+    let kappa = one
+        .kappa
+        .map_or("undefined".into(), |kappa| format!("{:.2}", kappa.value));
     [who, one.pairs.to_string(), kappa, interval(one.kappa)]
 }
 
@@ -127,7 +145,9 @@ fn along(score: f64) -> f64 {
 }
 
 fn interval(estimate: Option<Estimate>) -> String {
-    estimate.map_or(String::new(), |one| format!("{:.2} to {:.2}", one.low, one.high))
+    estimate.map_or(String::new(), |one| {
+        format!("{:.2} to {:.2}", one.low, one.high)
+    })
 }
 
 fn signed(value: f64) -> String {

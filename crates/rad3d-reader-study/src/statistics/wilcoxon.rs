@@ -43,7 +43,10 @@ pub fn wilcoxon(differences: &[f64]) -> Wilcoxon {
 
 /// The test by a given method.
 fn wilcoxon_by(differences: &[f64], method: Method) -> Wilcoxon {
-    let mut signed: Vec<f64> = differences.iter().map(|one| (one / GRAIN).round()).collect();
+    let mut signed: Vec<f64> = differences
+        .iter()
+        .map(|one| (one / GRAIN).round())
+        .collect();
     signed.retain(|one| *one != 0.0);
     signed.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
     // Ranks are halves where values tie; twice the rank is whole.
@@ -55,7 +58,10 @@ fn wilcoxon_by(differences: &[f64], method: Method) -> Wilcoxon {
         let length = run.len() as f64;
         ties += length * (length * length - 1.0);
     }
-    let positive = signed.iter().zip(&doubled).filter(|(value, _)| **value > 0.0);
+    let positive = signed
+        .iter()
+        .zip(&doubled)
+        .filter(|(value, _)| **value > 0.0);
     let sum: usize = positive.map(|(_, rank)| rank).sum();
     Wilcoxon {
         rank_sum: sum as f64 / 2.0,
