@@ -12,7 +12,7 @@ const PARTIAL: usize = 32;
 
 /// Sums `f(x)` over `x` in [`PARTIAL`] independent partial sums.
 #[inline(always)]
-fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+pub(crate) fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut partial = [0.0_f32; PARTIAL];
     let chunks = x.chunks_exact(PARTIAL);
     let rest = chunks.remainder();

@@ -17,7 +17,8 @@ mod tile;
 
 pub use attention::{AttentionBias, AttentionShape, attend};
 pub(crate) use elementwise::{
-    LENGTH_EPSILON, NORM_EPSILON, add_bias, dot, geglu, l2_normalise, normalise_row, relu,
+    LENGTH_EPSILON, NORM_EPSILON, add_bias, dot, exp, geglu, l2_normalise, normalise_row, relu,
+    sum_of,
 };
 pub use isa::Isa;
 pub(crate) use isa::vectorised;
