@@ -26,6 +26,9 @@ pub(super) struct Block<'a> {
     /// Rows of all of them.
     pub(super) tokens: usize,
     pub(super) operations: &'a Operations,
+    /// Whether gradients of weights are added to those of other stacks, rather than written. Adding
+    /// to fresh zeros would have the system give each page twice, first to read and then to write.
+    pub(super) accumulate: bool,
 }
 
 /// Counts the floating-point operations of matrix products.
@@ -92,12 +95,12 @@ impl Block<'_> {
         out
     }
 
-    /// Adds `back · W` to `out`, and `backᵀ · input` to the weight's gradient.
+    /// Writes `back · W` to `out`, or adds it, and `backᵀ · input` to the weight's gradient.
     fn linear_back(
         &self,
         back: &[f32],
         range: &Range<usize>,
-        out: &mut [f32],
+        (out, add): (&mut [f32], bool),
         train: Option<(&mut [f32], &[f32])>,
     ) {
         let outputs = back.len() / self.tokens;
@@ -105,12 +108,12 @@ impl Block<'_> {
         let width = out.len() / self.tokens;
         let weight = self.weight(range, outputs);
         self.operations
-            .product(back, weight, (out, width), 1.0, true);
+            .product(back, weight, (out, width), 1.0, add);
         if let Some((gradient, input)) = train {
             let input = Matrix::new(input, self.tokens, width);
             let gradient = (&mut gradient[range.clone()], width);
             self.operations
-                .product(back.transposed(), input, gradient, 1.0, true);
+                .product(back.transposed(), input, gradient, 1.0, self.accumulate);
         }
     }
 
@@ -247,22 +250,37 @@ impl Block<'_> {
             };
         }
         let mut hidden = vec![0.0; tokens * config.mlp_width];
-        self.linear_back(&back, &layout.down, &mut hidden, train!(hidden));
+        self.linear_back(&back, &layout.down, (&mut hidden, false), train!(hidden));
         let mut gate_back = hidden.clone();
         gated_back(self.isa, &kept.gate, &kept.up, &mut gate_back, &mut hidden);
         let mut normed = vec![0.0; tokens * config.width];
-        self.linear_back(&gate_back, &layout.gate, &mut normed, train!(middle_normed));
-        self.linear_back(&hidden, &layout.up, &mut normed, train!(middle_normed));
+        self.linear_back(
+            &gate_back,
+            &layout.gate,
+            (&mut normed, false),
+            train!(middle_normed),
+        );
+        self.linear_back(
+            &hidden,
+            &layout.up,
+            (&mut normed, true),
+            train!(middle_normed),
+        );
         let (norm, middle) = (&layout.mlp_norm, (&*kept.middle, &*kept.middle_inverse));
         self.add_norm_back(&mut back, &normed, norm, middle, gradient.as_deref_mut());
 
         let mut mixed = vec![0.0; tokens * config.query_width()];
-        self.linear_back(&back, &layout.output, &mut mixed, train!(mixed));
+        self.linear_back(&back, &layout.output, (&mut mixed, false), train!(mixed));
         let [queries, keys, values] = self.attend_back(&mixed, &kept);
         let mut normed = vec![0.0; tokens * config.width];
-        self.linear_back(&queries, &layout.query, &mut normed, train!(normed));
-        self.linear_back(&keys, &layout.key, &mut normed, train!(normed));
-        self.linear_back(&values, &layout.value, &mut normed, train!(normed));
+        self.linear_back(
+            &queries,
+            &layout.query,
+            (&mut normed, false),
+            train!(normed),
+        );
+        self.linear_back(&keys, &layout.key, (&mut normed, true), train!(normed));
+        self.linear_back(&values, &layout.value, (&mut normed, true), train!(normed));
         let (norm, x) = (&layout.attention_norm, (&*kept.x, &*kept.inverse));
         self.add_norm_back(&mut back, &normed, norm, x, gradient);
         back

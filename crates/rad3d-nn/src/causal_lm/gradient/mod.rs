@@ -69,6 +69,13 @@ pub struct BatchGradient {
     pub operations: u64,
 }
 
+/// Where gradients of weights go.
+struct Weights<'a> {
+    gradient: &'a mut [f32],
+    /// See [`Block::accumulate`].
+    accumulate: bool,
+}
+
 /// What one group of a batch's stacks gives.
 struct Group {
     /// Sum of losses and gradients of the embeddings, stack by stack.
@@ -169,10 +176,13 @@ impl GradientDecoder {
             .into_par_iter()
             .map(|group| {
                 let mut sum = vec![0.0; if train { self.weights.len() } else { 0 }];
-                let members = stacks.iter().skip(group).step_by(GROUPS);
+                let members = stacks.iter().skip(group).step_by(GROUPS).enumerate();
                 let found = members
-                    .map(|stack| {
-                        let weights = train.then_some(&mut *sum);
+                    .map(|(place, stack)| {
+                        let weights = train.then_some(Weights {
+                            gradient: &mut *sum,
+                            accumulate: place > 0,
+                        });
                         self.stack(stack, share, weights, true, &operations)
                     })
                     .collect();
@@ -243,7 +253,7 @@ impl GradientDecoder {
         &self,
         stack: &[Sequence],
         share: f32,
-        mut gradient: Option<&mut [f32]>,
+        weights: Option<Weights<'_>>,
         backward: bool,
         operations: &Operations,
     ) -> (f64, Vec<Vec<f32>>) {
@@ -263,6 +273,8 @@ impl GradientDecoder {
         };
         let longest = spans.iter().map(Range::len).max().unwrap_or(0);
         let table = RotaryTable::new(rotary, longest);
+        let accumulate = weights.as_ref().is_some_and(|weights| weights.accumulate);
+        let mut gradient = weights.map(|weights| weights.gradient);
         let block = |layout| Block {
             config,
             layout,
@@ -273,6 +285,7 @@ impl GradientDecoder {
             spans: &spans,
             tokens,
             operations,
+            accumulate,
         };
         let mut stream: Vec<f32> = Vec::with_capacity(tokens * width);
         for sequence in stack {
@@ -295,7 +308,10 @@ impl GradientDecoder {
                 targets.map(|&(position, token)| (span.start + position, token))
             })
             .collect();
-        let weights = gradient.as_deref_mut();
+        let weights = gradient.as_deref_mut().map(|gradient| Weights {
+            gradient,
+            accumulate,
+        });
         let (loss, mut back) = self.head(&stream, &targets, share, weights, backward, operations);
         if !backward {
             return (loss, Vec::new());
@@ -326,7 +342,7 @@ impl GradientDecoder {
         stream: &[f32],
         targets: &[(usize, u32)],
         share: f32,
-        gradient: Option<&mut [f32]>,
+        weights: Option<Weights<'_>>,
         backward: bool,
         operations: &Operations,
     ) -> (f64, Vec<f32>) {
@@ -361,9 +377,13 @@ impl GradientDecoder {
         let mut through = vec![0.0; count * width];
         let x = (&*rows, &*inverse);
         add_rms_norm_back(self.isa, &back, x, gain, &mut through, &mut gain_sum);
-        if let Some(gradient) = gradient {
+        if let Some(Weights {
+            gradient,
+            accumulate,
+        }) = weights
+        {
             let into = (&mut gradient[table_range], width);
-            operations.product(errors.transposed(), hidden, into, 1.0, true);
+            operations.product(errors.transposed(), hidden, into, 1.0, accumulate);
             add(
                 self.isa,
                 &mut gradient[layout.final_norm.clone()],
