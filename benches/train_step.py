@@ -1,10 +1,13 @@
 """A training step of V-3 through the frozen SmolLM2-135M: rad3d against PyTorch, two threads each.
 
 Batch 4 x 160 tokens, 10 prefix vectors, an 8-layer mapper of width 576, Adam. The two sides take
-turns, each round in processes of their own; medians of the steps after the first.
+turns, each round in processes of their own; medians of the steps after the first. Then the language
+model's part alone, frozen and trained: its time, and its floating-point operations as counted in the
+run and as on paper.
 
     sh tests/golden/fetch_smollm2.sh
     cargo build --release -p rad3d-train --features engine --example step_bench
+    cargo build --release -p rad3d-nn --example gradient_bench
     python benches/train_step.py [--rounds 3] [--steps 6]
 """
 
@@ -94,6 +97,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--bench", type=Path, default=ROOT / "target/release/examples/step_bench")
+    parser.add_argument("--gradient-bench", type=Path, default=ROOT / "target/release/examples/gradient_bench")
     parser.add_argument("--pytorch", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.pytorch:
@@ -114,6 +118,12 @@ def main():
         medians = [round(statistics.median(one["step_s"]), 2) for one in rounds]
         print(f"{name:8} {step[name]:.2f} s a step (rounds {medians}), peak {peak[name]:.0f} MB")
     print(f"time {step['rad3d'] / step['PyTorch']:.2f} x, memory {peak['rad3d'] / peak['PyTorch']:.2f} x PyTorch's")
+    for mode in ["frozen", "trained"]:
+        part = run([options.gradient_bench, FOLDER / GGUF, mode, options.steps])
+        print(
+            f"language model {mode}: {part['gflop_counted']:.1f} GFLOP counted, {part['gflop_on_paper']:.1f} on paper, "
+            f"{part['median_s']:.2f} s, {part['gflop_counted'] / part['median_s']:.0f} GFLOP/s"
+        )
 
 
 if __name__ == "__main__":

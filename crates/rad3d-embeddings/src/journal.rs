@@ -103,7 +103,7 @@ fn read_lines(
                     Fault::Mismatch,
                     path,
                     format!("holds rows made with {conflict}"),
-                    "go on with the model that made them, or give another --out",
+                    "go on with the model, recipe and --precision that made them, or give another --out",
                 ));
             }
         } else {

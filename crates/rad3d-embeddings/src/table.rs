@@ -20,6 +20,14 @@ pub struct Provenance {
     pub recipe: String,
     /// Names of the labels, in the order of the logits.
     pub labels: Vec<String>,
+    /// Precision of the tower's matrix products, as `rad3d encode --precision` names it. Tables made
+    /// before it was recorded count as `f32`, which was and is the default.
+    #[serde(default = "default_precision")]
+    pub precision: String,
+}
+
+fn default_precision() -> String {
+    "f32".to_owned()
 }
 
 impl Provenance {
@@ -35,6 +43,8 @@ impl Provenance {
             Some("another recipe")
         } else if self.labels != other.labels {
             Some("other labels")
+        } else if self.precision != other.precision {
+            Some("another precision")
         } else {
             None
         }
@@ -75,7 +85,7 @@ impl EmbeddingTable {
                 Fault::Mismatch,
                 path,
                 format!("was made with {conflict} than the tables before it"),
-                "merge only what one model and recipe made",
+                "merge only what one model made, with one recipe and precision",
             ));
         }
         let known: BTreeSet<&str> = self.rows.iter().map(|row| row.id.as_str()).collect();

@@ -14,6 +14,7 @@ fn provenance() -> Provenance {
         head_sha256: None,
         recipe: "{}".into(),
         labels: vec!["Emphysema".into(), "Atelectasis".into()],
+        precision: "f32".into(),
     }
 }
 
@@ -113,6 +114,19 @@ fn a_journal_cut_at_any_byte_gives_back_its_whole_rows() {
         let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
         assert_eq!(rows.len(), lines.saturating_sub(1), "cut at {cut}");
     }
+}
+
+#[test]
+fn provenance_of_tables_without_a_precision_counts_as_f32() {
+    let mut json = serde_json::to_value(provenance()).unwrap();
+    json.as_object_mut().unwrap().remove("precision");
+    let old: Provenance = serde_json::from_value(json).unwrap();
+    assert_eq!(old, provenance());
+    let rounded = Provenance {
+        precision: "bf16".into(),
+        ..provenance()
+    };
+    assert_eq!(old.conflict(&rounded), Some("another precision"));
 }
 
 #[test]

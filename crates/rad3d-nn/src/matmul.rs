@@ -44,6 +44,12 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Floating-point operations of the product with `other`: a multiplication and an addition for
+    /// each term of each sum.
+    pub(crate) fn operations(self, other: Self) -> u64 {
+        2 * self.rows as u64 * self.columns as u64 * other.columns as u64
+    }
+
     /// Length that the view reaches over.
     fn reach(self) -> usize {
         if self.rows == 0 || self.columns == 0 {

@@ -127,6 +127,40 @@ fn a_frozen_model_gives_the_same_gradient_of_its_input() {
 }
 
 #[test]
+fn the_operations_done_are_those_on_paper_and_a_frozen_model_saves_a_third() {
+    for family in ["llama2", "grouped"] {
+        let decoder = decoder(family).unwrap();
+        let batch = batch(&decoder);
+        let [frozen, trained] = [false, true].map(|train| {
+            let counted = decoder.gradient(&batch, train).operations;
+            assert_eq!(counted, decoder.operations(&batch, train), "{family}");
+            counted
+        });
+        // But for attention, which has no weights.
+        assert!(
+            3 * frozen > 2 * trained && 4 * frozen < 3 * trained,
+            "{family}"
+        );
+    }
+}
+
+#[test]
+fn a_sequence_has_the_same_gradient_alone_and_in_a_stack() {
+    let decoder = decoder("grouped").unwrap();
+    let batch = batch(&decoder);
+    let together = decoder.gradient(&batch, false);
+    let total: usize = batch.iter().map(|sequence| sequence.targets.len()).sum();
+    for (index, sequence) in batch.iter().enumerate() {
+        let alone = decoder.gradient(std::slice::from_ref(sequence), false);
+        // Alone it is the mean over its own predictions.
+        let share = sequence.targets.len() as f32 / total as f32;
+        for (a, b) in alone.embeddings[0].iter().zip(&together.embeddings[index]) {
+            assert!((a * share - b).abs() <= 1e-6, "sequence {index}: {a} {b}");
+        }
+    }
+}
+
+#[test]
 fn families_that_it_does_not_know_are_left_to_the_general_engine() {
     for family in ["llama3", "qwen3", "gpt2", "gpt_neox", "opt", "biogpt"] {
         assert!(decoder(family).is_none(), "{family}");

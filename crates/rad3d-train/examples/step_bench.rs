@@ -74,6 +74,7 @@ fn settings(folder: &Path, model: &str, steps: usize) -> Result<MapperSettings, 
         head_sha256: None,
         recipe: "{}".to_owned(),
         labels: (0..LABELS).map(|label| format!("label {label}")).collect(),
+        precision: "f32".to_owned(),
     };
     write_parquet(
         &place("table.parquet"),

@@ -68,6 +68,7 @@ fn data(golden: &Value, folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
         head_sha256: None,
         recipe: "{}".to_owned(),
         labels: (0..18).map(|label| format!("label {label}")).collect(),
+        precision: "f32".to_owned(),
     };
     write_parquet(&table, &EmbeddingTable { provenance, rows }).unwrap();
     (table, reports, aside)

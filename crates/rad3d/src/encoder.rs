@@ -77,6 +77,7 @@ impl Encoder {
             labels: head
                 .as_ref()
                 .map_or(Vec::new(), |head| head.labels().to_vec()),
+            precision: precision.name().to_owned(),
         };
         Ok(Self {
             recipe,

@@ -198,6 +198,38 @@ fn a_kill_loses_no_finished_row() {
 }
 
 #[test]
+fn rows_of_two_precisions_never_meet() {
+    let place = workplace();
+    let place = place.path();
+    fs::remove_file(place.join("scans/deeper/broken.nii.gz")).unwrap();
+    let rounded = ["--precision", "bf16-emulated"];
+    assert_code(&encode(place, "plain.parquet", &[]), 0);
+    assert_code(&encode(place, "rounded.parquet", &rounded), 0);
+    let [plain, other] = ["plain.parquet", "rounded.parquet"].map(|name| place.join(name));
+    let before = read_parquet(&plain).unwrap();
+    assert_eq!(before.provenance.precision, "f32");
+    let provenance = read_parquet(&other).unwrap().provenance;
+    assert_eq!(provenance.precision, "bf16-emulated");
+
+    let refused = |output: &Output| {
+        assert_code(output, 2);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("another precision"), "{stderr}");
+        assert!(stderr.contains("hint: "), "{stderr}");
+    };
+    refused(&encode(place, "plain.parquet", &rounded));
+    assert_eq!(read_parquet(&plain).unwrap(), before);
+    let journal = serde_json::to_string(&provenance).unwrap();
+    fs::write(place.join("killed.rows.jsonl"), journal + "\n").unwrap();
+    refused(&encode(place, "killed.parquet", &[]));
+    let merged = place.join("merged.parquet");
+    let tables = [text(&plain), text(&other)];
+    let merge = [["encode", "merge"], tables, ["--out", text(&merged)]].concat();
+    refused(&rad3d(&merge));
+    assert!(!merged.exists());
+}
+
+#[test]
 fn calls_that_cannot_work_say_why() {
     let place = workplace();
     let place = place.path();

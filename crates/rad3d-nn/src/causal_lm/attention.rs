@@ -179,7 +179,7 @@ mod tests {
                 *weight = (*weight - largest).exp();
             }
             let total: f64 = weights.iter().sum();
-            for isa in [Isa::Portable, Isa::detect()] {
+            for isa in Isa::available() {
                 let seen = Seen {
                     keys: &keys,
                     values: &values,

@@ -148,7 +148,7 @@ mod tests {
             }),
             (Activation::Relu, |x| x.max(0.0)),
         ];
-        for isa in [Isa::Portable, Isa::detect()] {
+        for isa in Isa::available() {
             for (activation, formula) in formulas {
                 let mut values = inputs.clone();
                 activate(isa, activation, &mut values, None);

@@ -20,9 +20,9 @@ pub enum Arithmetic {
     /// Weights are unpacked to 32-bit floats as they are used: the dequantised model's numbers.
     Exact,
     /// Activations are rounded to 16 bits in blocks of 32 and multiplied as integers: an error of
-    /// 1/65,000 of the block's largest value. A vector gets the same bits alone, where its codes are
-    /// taken as two bytes each, and in a batch, where they are words and weights are widened once
-    /// for eight vectors.
+    /// 1/65,000 of the block's largest value. A vector gets the same bits alone and in a batch,
+    /// whether its codes are taken as two bytes each or, where the processor lacks AVX-512 VNNI, as
+    /// words, and weights widened once for eight vectors.
     #[default]
     Fine,
     /// Activations are rounded to 8 bits in blocks of 32: fastest, with an error of 1/254 of the
@@ -60,7 +60,9 @@ impl<'a> Input<'a> {
     ) -> Self {
         let kind = match arithmetic {
             Arithmetic::Exact => None,
-            Arithmetic::Fine if rows.count() == 1 => Some(CodeKind::Digits),
+            Arithmetic::Fine if rows.count() == 1 || isa.multiplies_batches_in_bytes() => {
+                Some(CodeKind::Digits)
+            }
             Arithmetic::Fine => Some(CodeKind::Words),
             Arithmetic::Fast => Some(CodeKind::Bytes),
         };
@@ -414,7 +416,7 @@ mod tests {
                 let mut row = vec![0.0; columns];
                 matrix.row(rows - 1, &mut row);
                 assert_eq!(row, expected[(rows - 1) * columns..]);
-                for isa in [Isa::Portable, Isa::detect()] {
+                for isa in Isa::available() {
                     let mut out = Rows::zeros(count, rows);
                     let product_input = Input::new(isa, &input, Arithmetic::Fast, &[&matrix]);
                     let panels = 0..matrix.panels();

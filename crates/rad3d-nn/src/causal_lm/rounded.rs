@@ -46,6 +46,9 @@ pub(super) struct RoundedRows {
     pub(super) codes: Codes,
     /// `[count, width / 32]`.
     pub(super) scales: Vec<f32>,
+    /// Sums of the bytes that codes are made of, over 32 columns, the high digit first; `[count,
+    /// width / 32]`. Empty for words.
+    pub(super) byte_sums: Vec<[i32; 2]>,
     /// Sums of `scale * code` over 16 columns; `[count, width / 16]`.
     pub(super) sums_16: Vec<f32>,
     /// The same over 32 columns; `[count, width / 32]`.
@@ -69,6 +72,10 @@ impl RoundedRows {
                 CodeKind::Words => Codes::Words(vec![0; values]),
             },
             scales: vec![0.0; values / BLOCK],
+            byte_sums: match kind {
+                CodeKind::Bytes | CodeKind::Digits => vec![[0; 2]; values / BLOCK],
+                CodeKind::Words => Vec::new(),
+            },
             sums_16: vec![0.0; values / SUM_GROUP],
             sums_32: vec![0.0; values / BLOCK],
         };
@@ -114,22 +121,28 @@ unsafe fn round_rows<S: Simd>(rows: &Rows, to: &mut RoundedRows) {
                 *code = nearest(value * inverse);
             }
             to.scales[block] = scale;
-            let groups = BLOCK / SUM_GROUP;
-            for (sum, codes) in to.sums_16[block * groups..][..groups]
-                .iter_mut()
-                .zip(codes.chunks_exact(SUM_GROUP))
-            {
-                *sum = scale * codes.iter().sum::<i32>() as f32;
+            let (first, second) = codes.split_at(SUM_GROUP);
+            let halves = [sum_of_group(first), sum_of_group(second)];
+            let whole = halves[0] + halves[1];
+            to.sums_16[2 * block] = scale * halves[0] as f32;
+            to.sums_16[2 * block + 1] = scale * halves[1] as f32;
+            to.sums_32[block] = scale * whole as f32;
+            let high_sum = to.codes.store(block * BLOCK, &codes);
+            if let Some(sums) = to.byte_sums.get_mut(block) {
+                *sums = match to.codes {
+                    Codes::Digits { .. } => [high_sum, whole - DIGIT_BASE * high_sum],
+                    _ => [whole, 0],
+                };
             }
-            to.sums_32[block] = scale * codes.iter().sum::<i32>() as f32;
-            to.codes.store(block * BLOCK, &codes);
         }
     }
 }
 
 impl Codes {
+    /// Stores the codes of a block and returns the sum of their high digits.
     #[inline(always)]
-    fn store(&mut self, first: usize, codes: &[i32; BLOCK]) {
+    fn store(&mut self, first: usize, codes: &[i32; BLOCK]) -> i32 {
+        let mut high_sum = 0;
         match self {
             Self::Bytes(bytes) => {
                 for (byte, code) in bytes[first..][..BLOCK].iter_mut().zip(codes) {
@@ -139,11 +152,15 @@ impl Codes {
             Self::Digits { high, low } => {
                 let high = &mut high[first..][..BLOCK];
                 let low = &mut low[first..][..BLOCK];
-                for ((high, low), code) in high.iter_mut().zip(low).zip(codes) {
+                let mut uppers = [0; BLOCK];
+                let digits = high.iter_mut().zip(low).zip(&mut uppers);
+                for (((high, low), kept), code) in digits.zip(codes) {
                     let upper = nearest(*code as f32 * (1.0 / DIGIT_BASE as f32));
                     *high = upper as i8;
                     *low = (code - DIGIT_BASE * upper) as i8;
+                    *kept = upper;
                 }
+                high_sum = sum_of_group(&uppers[..SUM_GROUP]) + sum_of_group(&uppers[SUM_GROUP..]);
             }
             Self::Words(words) => {
                 for (word, code) in words[first..][..BLOCK].iter_mut().zip(codes) {
@@ -151,7 +168,22 @@ impl Codes {
                 }
             }
         }
+        high_sum
     }
+}
+
+/// Sum of 16 codes, halved again and again rather than one after the other, which is four additions
+/// of vectors.
+#[inline(always)]
+fn sum_of_group(codes: &[i32]) -> i32 {
+    let mut sums = [0; SUM_GROUP];
+    sums.copy_from_slice(codes);
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+    }
+    sums[0]
 }
 
 /// Largest absolute value, in eight strands that fit a vector.
@@ -165,7 +197,17 @@ fn largest_size(values: &[f32]) -> f32 {
             *strand = if size > *strand { size } else { *strand };
         }
     }
-    strands.into_iter().fold(0.0, f32::max)
+    for half in [4, 2, 1] {
+        for i in 0..half {
+            let other = strands[i + half];
+            strands[i] = if other > strands[i] {
+                other
+            } else {
+                strands[i]
+            };
+        }
+    }
+    strands[0]
 }
 
 /// The nearest whole number to `x`, which is below 2^22 in size, by pushing the fraction out of
@@ -187,7 +229,7 @@ mod tests {
             .collect();
         let rows = Rows::from_packed(96, &values);
         for kind in [CodeKind::Bytes, CodeKind::Digits, CodeKind::Words] {
-            for isa in [Isa::Portable, Isa::detect()] {
+            for isa in Isa::available() {
                 let rounded = RoundedRows::new(isa, &rows, kind);
                 for (column, value) in values.iter().enumerate() {
                     let scale = rounded.scales[column / BLOCK];

@@ -26,6 +26,18 @@ pub enum Precision {
     Bf16Emulated,
 }
 
+impl Precision {
+    /// `f32`, `bf16` or `bf16-emulated`, which [`Precision::from_str`] reads.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Bf16Emulated => "bf16-emulated",
+        }
+    }
+}
+
 impl FromStr for Precision {
     type Err = &'static str;
 

@@ -25,6 +25,7 @@ impl TowerTask {
             head_sha256: Some(sha256_of_file(&files[1], |_| {})?),
             recipe: recipe.map_err(|error| TrainError::unwritable(folder, error))?,
             labels: self.labels.names().map(str::to_owned).collect(),
+            precision: "f32".to_owned(),
         };
         for (side, name) in ["training", "validation"].into_iter().enumerate() {
             let table = table(&provenance, &self.ids[side], latents[side], logits[side]);

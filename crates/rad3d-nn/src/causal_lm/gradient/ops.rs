@@ -1,38 +1,156 @@
-//! The norm, forwards and backwards.
+//! Element by element: the norm, the gate, softmax and cross-entropy, forwards and backwards.
+
+use std::iter::zip;
+
+use crate::cpu::{Isa, exp, sum_of, vectorised};
 
 /// RMSNorm of rows of `gain`'s width; also each row's inverse root mean square.
-pub(super) fn rms_norm(x: &[f32], gain: &[f32], epsilon: f32) -> (Vec<f32>, Vec<f32>) {
-    let width = gain.len();
-    let mut out = Vec::with_capacity(x.len());
-    let mut inverse = Vec::with_capacity(x.len() / width);
-    for row in x.chunks_exact(width) {
-        let square: f32 = row.iter().map(|x| x * x).sum();
-        let factor = 1.0 / (square / width as f32 + epsilon).sqrt();
-        out.extend(row.iter().zip(gain).map(|(x, gain)| x * factor * gain));
-        inverse.push(factor);
-    }
+pub(super) fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], epsilon: f32) -> (Vec<f32>, Vec<f32>) {
+    let mut out = vec![0.0; x.len()];
+    let rows = zip(x.chunks_exact(gain.len()), out.chunks_exact_mut(gain.len()));
+    let inverse = rows
+        .map(|(x, out)| rms_norm_row(isa, x, gain, epsilon, out))
+        .collect();
     (out, inverse)
 }
 
-/// The gradient through RMSNorm; that of the gain is added to `gain_sum`.
-pub(super) fn rms_norm_back(
+/// Adds to `out` the gradient through RMSNorm, and to `gain_sum` that of the gain.
+pub(super) fn add_rms_norm_back(
+    isa: Isa,
     back: &[f32],
-    x: &[f32],
+    (x, inverse): (&[f32], &[f32]),
     gain: &[f32],
-    inverse: &[f32],
+    out: &mut [f32],
     gain_sum: &mut [f32],
-) -> Vec<f32> {
+) {
     let width = gain.len();
-    let mut out = Vec::with_capacity(x.len());
-    let rows = back.chunks_exact(width).zip(x.chunks_exact(width));
-    for ((back, x), &factor) in rows.zip(inverse) {
-        let both = back.iter().zip(gain).zip(x);
-        let along: f32 = both.clone().map(|((b, g), x)| b * g * x).sum();
-        let pull = along * factor * factor * factor / width as f32;
-        out.extend(both.map(|((b, g), x)| b * g * factor - x * pull));
-        for ((sum, b), x) in gain_sum.iter_mut().zip(back).zip(x) {
+    let rows = zip(back.chunks_exact(width), x.chunks_exact(width));
+    let rows = zip(rows, zip(inverse, out.chunks_exact_mut(width)));
+    let mut products = vec![0.0; width];
+    for ((back, x), (&factor, out)) in rows {
+        rms_norm_row_back(isa, back, x, gain, factor, &mut products, out);
+        add_gain_back(isa, back, x, factor, gain_sum);
+    }
+}
+
+vectorised! {
+    fn rms_norm_row(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) -> f32 {
+        let factor = 1.0 / (sum_of(x, |x| x * x) / x.len() as f32 + epsilon).sqrt();
+        for (out, (x, gain)) in zip(out, zip(x, gain)) {
+            *out = x * factor * gain;
+        }
+        factor
+    }
+
+    /// `products` is scratch of the row's width.
+    fn rms_norm_row_back(
+        back: &[f32],
+        x: &[f32],
+        gain: &[f32],
+        factor: f32,
+        products: &mut [f32],
+        out: &mut [f32],
+    ) {
+        for (product, ((b, g), x)) in zip(&mut *products, zip(zip(back, gain), x)) {
+            *product = b * g * x;
+        }
+        let along = sum_of(products, |product| product);
+        let pull = along * factor * factor * factor / x.len() as f32;
+        for (out, ((b, g), x)) in zip(out, zip(zip(back, gain), x)) {
+            *out += b * g * factor - x * pull;
+        }
+    }
+
+    fn add_gain_back(back: &[f32], x: &[f32], factor: f32, gain_sum: &mut [f32]) {
+        for (sum, (b, x)) in zip(gain_sum, zip(back, x)) {
             *sum += b * x * factor;
         }
     }
-    out
+
+    /// `out += x`.
+    pub(super) fn add(out: &mut [f32], x: &[f32]) {
+        for (out, x) in zip(out, x) {
+            *out += x;
+        }
+    }
+
+    /// `silu(gate) · up`.
+    pub(super) fn gated(gate: &[f32], up: &[f32], out: &mut [f32]) {
+        for (out, (&gate, up)) in zip(out, zip(gate, up)) {
+            *out = gate / (1.0 + exp::<FMA>((-gate).min(88.0))) * up;
+        }
+    }
+
+    /// From the gradient of `silu(gate) · up`, in both places, to those of gate and up.
+    pub(super) fn gated_back(
+        gate: &[f32],
+        up: &[f32],
+        gate_back: &mut [f32],
+        up_back: &mut [f32],
+    ) {
+        for ((gate_back, up_back), (&gate, up)) in zip(zip(gate_back, up_back), zip(gate, up)) {
+            let sigmoid = 1.0 / (1.0 + exp::<FMA>((-gate).min(88.0)));
+            *gate_back *= up * sigmoid * (1.0 + gate * (1.0 - sigmoid));
+            *up_back *= gate * sigmoid;
+        }
+    }
+
+    pub(super) fn softmax(row: &mut [f32]) {
+        let most = largest(row);
+        for value in row.iter_mut() {
+            *value = exp::<FMA>(*value - most);
+        }
+        let factor = 1.0 / sum_of(row, |value| value);
+        for value in row.iter_mut() {
+            *value *= factor;
+        }
+    }
+
+    /// From the gradient `errors` of a row of `softmax` values to that of what went in.
+    pub(super) fn softmax_back(softmax: &[f32], errors: &mut [f32]) {
+        for (error, value) in zip(&mut *errors, softmax) {
+            *error *= value;
+        }
+        let sum = sum_of(errors, |error| error);
+        for (error, value) in zip(errors, softmax) {
+            *error -= value * sum;
+        }
+    }
+
+    /// Cross-entropy of a row of logits whose right answer is `token`; leaves `share` times its
+    /// gradient in their place.
+    pub(super) fn cross_entropy(logits: &mut [f32], token: usize, share: f32) -> f64 {
+        let most = largest(logits);
+        let wanted = logits[token] - most;
+        for value in logits.iter_mut() {
+            *value = exp::<FMA>(*value - most);
+        }
+        // Sums of short stretches in f32, of those in f64: a vocabulary is long.
+        let sum: f64 = logits
+            .chunks(1024)
+            .map(|stretch| f64::from(sum_of(stretch, |value| value)))
+            .sum();
+        let factor = share / sum as f32;
+        for value in logits.iter_mut() {
+            *value *= factor;
+        }
+        logits[token] -= share;
+        sum.ln() - f64::from(wanted)
+    }
+}
+
+/// The largest of some values, in 16 strands.
+#[inline(always)]
+fn largest(values: &[f32]) -> f32 {
+    let mut strands = [f32::NEG_INFINITY; 16];
+    let (chunks, rest) = values.as_chunks::<16>();
+    for chunk in chunks {
+        for (strand, &value) in zip(&mut strands, chunk) {
+            *strand = if value > *strand { value } else { *strand };
+        }
+    }
+    strands
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |most, &value| most.max(value))
 }

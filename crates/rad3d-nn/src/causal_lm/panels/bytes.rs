@@ -30,16 +30,17 @@ impl Digits for TwoDigits {
 
 /// One row of rounded activations.
 #[derive(Clone, Copy)]
-struct InputRow {
-    high: *const i8,
-    low: *const i8,
-    scales: *const f32,
-    sums_16: *const f32,
-    sums_32: *const f32,
+pub(super) struct InputRow {
+    pub(super) high: *const i8,
+    pub(super) low: *const i8,
+    pub(super) scales: *const f32,
+    pub(super) byte_sums: *const [i32; 2],
+    pub(super) sums_16: *const f32,
+    pub(super) sums_32: *const f32,
 }
 
 impl InputRow {
-    fn new<D: Digits>(input: &RoundedRows, row: usize) -> Self {
+    pub(super) fn new<D: Digits>(input: &RoundedRows, row: usize) -> Self {
         let width = input.width;
         let (high, low) = match &input.codes {
             Codes::Bytes(codes) => (&codes[row * width..], None),
@@ -52,6 +53,7 @@ impl InputRow {
             high: high.as_ptr(),
             low: low.map_or(std::ptr::null(), <[i8]>::as_ptr),
             scales: input.scales[row * (width / BLOCK)..].as_ptr(),
+            byte_sums: input.byte_sums[row * (width / BLOCK)..].as_ptr(),
             sums_16: input.sums_16[row * (width / SUM_GROUP)..].as_ptr(),
             sums_32: input.sums_32[row * (width / BLOCK)..].as_ptr(),
         }

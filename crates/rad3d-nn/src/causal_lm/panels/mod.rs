@@ -11,6 +11,8 @@ mod fill;
 mod read;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 mod words;
 
 use std::ops::Range;
@@ -173,6 +175,18 @@ impl QuantPanels {
         debug_assert_eq!(input.width, self.columns);
         // SAFETY: passed on from the caller.
         unsafe {
+            #[cfg(target_arch = "x86_64")]
+            if isa == Isa::Vnni && input.count > 1 {
+                match input.codes {
+                    Codes::Bytes(_) => with_layout!(self.format, L => {
+                        return vnni::multiply_batch::<L, OneDigit>(self, panels, input, out);
+                    }),
+                    Codes::Digits { .. } => with_layout!(self.format, L => {
+                        return vnni::multiply_batch::<L, TwoDigits>(self, panels, input, out);
+                    }),
+                    Codes::Words(_) => {}
+                }
+            }
             match input.codes {
                 Codes::Bytes(_) => {
                     with_layout!(self.format, L => dispatch!(isa, multiply_bytes::<L, OneDigit>(

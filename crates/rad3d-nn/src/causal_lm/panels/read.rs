@@ -31,37 +31,49 @@ impl Panel {
         // lacks the features of the kernel, and is not always taken into it.
         // SAFETY: the caller has checked the tile's index; the parts are as long as it says.
         unsafe {
-            if L::BITS == 8 {
-                let mut bytes = [S::load_bytes(self.low.add(tile * 256)); 8];
-                for (c, bytes) in bytes.iter_mut().enumerate() {
-                    *bytes = S::load_bytes(self.low.add(tile * 256 + c * 32));
-                }
-                return bytes;
-            }
             let mut codes = [S::load_bytes(self.low.add(tile * 128)); 8];
             for c in 0..4 {
-                let low = S::load_bytes(self.low.add(tile * 128 + c * 32));
-                codes[c] = S::mask_shift(low, 0x0f, 0);
-                codes[c + 4] = S::mask_shift(low, 0xf0, -4);
+                let [first, second] = self.codes_of_chunk::<S, L>(tile, c);
+                codes[c] = first;
+                codes[c + 4] = second;
             }
+            codes
+        }
+    }
+
+    /// Vectors `chunk` and `chunk + 4` of [`Panel::codes`], which lie in the same bytes where a
+    /// code takes half of one.
+    #[inline(always)]
+    pub(super) unsafe fn codes_of_chunk<S: Simd, L: Layout>(
+        self,
+        tile: usize,
+        chunk: usize,
+    ) -> [S::B; 2] {
+        // SAFETY: as in `codes`.
+        unsafe {
+            if L::BITS == 8 {
+                let bytes = self.low.add(tile * 256 + chunk * 32);
+                return [S::load_bytes(bytes), S::load_bytes(bytes.add(128))];
+            }
+            let low = S::load_bytes(self.low.add(tile * 128 + chunk * 32));
+            let codes = [S::mask_shift(low, 0x0f, 0), S::mask_shift(low, 0xf0, -4)];
             match L::BITS {
                 5 => {
                     let high = S::load_bytes(self.high.add(tile * 32));
-                    for (c, codes) in codes.iter_mut().enumerate() {
-                        *codes = S::or(*codes, S::mask_shift(high, 1 << c, 4 - c as i32));
-                    }
+                    let left = 4 - chunk as i32;
+                    let first = S::mask_shift(high, 1 << chunk, left);
+                    let second = S::mask_shift(high, 16 << chunk, left - 4);
+                    [S::or(codes[0], first), S::or(codes[1], second)]
                 }
                 6 => {
-                    for (c, codes) in codes.iter_mut().enumerate() {
-                        let high = S::load_bytes(self.high.add(tile * 64 + c / 4 * 32));
-                        let field = 2 * (c % 4);
-                        let bits = S::mask_shift(high, 3 << field, 4 - field as i32);
-                        *codes = S::or(*codes, bits);
-                    }
+                    let (mask, left) = (3 << (2 * chunk), 4 - 2 * chunk as i32);
+                    let high = self.high.add(tile * 64);
+                    let first = S::mask_shift(S::load_bytes(high), mask, left);
+                    let second = S::mask_shift(S::load_bytes(high.add(32)), mask, left);
+                    [S::or(codes[0], first), S::or(codes[1], second)]
                 }
-                _ => {}
+                _ => codes,
             }
-            codes
         }
     }
 

@@ -22,7 +22,7 @@ const FORMATS: [(BlockFormat, DType); 8] = [
 const KINDS: [CodeKind; 3] = [CodeKind::Bytes, CodeKind::Digits, CodeKind::Words];
 
 fn kernels() -> impl Iterator<Item = (Isa, CodeKind)> {
-    [Isa::Portable, Isa::detect()]
+    Isa::available()
         .into_iter()
         .flat_map(|isa| KINDS.map(|kind| (isa, kind)))
 }
@@ -115,7 +115,7 @@ proptest! {
         let mut noise = Noise(seed);
         for (format, dtype) in FORMATS {
             let case = case(format, dtype, rows, &mut noise);
-            for isa in [Isa::Portable, Isa::detect()] {
+            for isa in Isa::available() {
                 for panel in 0..rows.div_ceil(LANES) {
                     let mut met = vec![0.0; case.columns * LANES];
                     // SAFETY: the scratch has eight floats a column.
@@ -177,7 +177,7 @@ proptest! {
 
     /// A text must not depend on how many others are written beside it.
     #[test]
-    fn a_batch_in_words_gives_each_vector_the_bits_it_gets_alone_in_digits(
+    fn a_batch_gives_each_vector_the_bits_it_gets_alone_in_digits(
         seed: u64,
         rows in 1usize..40,
         count in 2usize..20,
@@ -187,17 +187,21 @@ proptest! {
             let case = case(format, dtype, rows, &mut noise);
             let values: Vec<f32> =
                 (0..count * case.columns).map(|_| 3.0 * noise.float()).collect();
-            let isa = Isa::detect();
             let batch = Rows::from_packed(case.columns, &values);
-            let together = case.product(isa, &RoundedRows::new(isa, &batch, CodeKind::Words));
-            for index in 0..count {
-                let one = RoundedRows::new(isa, &batch.select(&[index]), CodeKind::Digits);
-                let alone = case.product(isa, &one);
-                prop_assert_eq!(
-                    together.row(index),
-                    alone.row(0),
-                    "{:?} vector {} of {}", format, index, count
-                );
+            // Without an instruction that rounds once, sums differ in their last bits.
+            for isa in Isa::available().into_iter().filter(|&isa| isa != Isa::Portable) {
+                for kind in [CodeKind::Words, CodeKind::Digits] {
+                    let together = case.product(isa, &RoundedRows::new(isa, &batch, kind));
+                    for index in 0..count {
+                        let one = RoundedRows::new(isa, &batch.select(&[index]), CodeKind::Digits);
+                        let alone = case.product(isa, &one);
+                        prop_assert_eq!(
+                            together.row(index),
+                            alone.row(0),
+                            "{:?} {:?} {:?} vector {} of {}", isa, kind, format, index, count
+                        );
+                    }
+                }
             }
         }
     }
@@ -227,21 +231,23 @@ fn extreme_codes_do_not_overflow() {
                 .into_iter()
                 .flat_map(|sign| KINDS.map(|kind| (sign, kind)))
             {
-                let values = Rows::from_packed(columns, &vec![sign; columns]);
+                let values = Rows::from_packed(columns, &vec![sign; 2 * columns]);
                 let mut sums = Vec::new();
-                for isa in [Isa::Portable, Isa::detect()] {
+                for isa in Isa::available() {
                     let input = RoundedRows::new(isa, &values, kind);
-                    let mut out = Rows::zeros(1, LANES);
+                    let mut out = Rows::zeros(2, LANES);
                     // SAFETY: one panel of output.
                     unsafe { packed.multiply_rounded(isa, 0..1, &input, out.shared()) };
                     sums.push(out.row(0).to_vec());
                 }
-                for (portable, detected) in sums[0].iter().zip(&sums[1]) {
-                    let gap = (portable - detected).abs();
-                    assert!(
-                        gap <= 1e-5 * portable.abs() + 1e-4,
-                        "{format:?} {kind:?} {fill:x} {sign}"
-                    );
+                for found in &sums[1..] {
+                    for (portable, found) in sums[0].iter().zip(found) {
+                        let gap = (portable - found).abs();
+                        assert!(
+                            gap <= 1e-5 * portable.abs() + 1e-4,
+                            "{format:?} {kind:?} {fill:x} {sign}"
+                        );
+                    }
                 }
             }
         }

@@ -213,7 +213,7 @@ impl Work {
             if let Some(conflict) = encoder.provenance.conflict(&table.provenance) {
                 return Err(UsageError::new(
                     format!("{}: was made with {conflict}", outputs.table.display()),
-                    "give another --out, or remove the old table",
+                    "give another --out or the settings that made it, or remove the old table",
                 )
                 .into());
             }
