@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rad3d_metrics::{Bootstrap, Evaluation, Punkt, ReportText, Settings, Subjects};
+use rad3d_metrics::{Bootstrap, Evaluation, Punkt, ReportText, SavedScores, Settings, Subjects};
 use rad3d_report::Labeler;
 use rad3d_study::{Judged, Observed, Study, WorkFolder};
 use rad3d_train::data::derangement;
@@ -32,6 +32,7 @@ impl Judge {
                 labeler: Labeler::ct_rate()?,
                 punkt: Punkt::default(),
                 wordnet: None,
+                bertscore: None,
             },
         })
     }
@@ -49,6 +50,8 @@ impl Judge {
             baseline: None,
             truth: Some(test.truth.clone()),
             probabilities: None,
+            saved: SavedScores::default(),
+            baseline_saved: SavedScores::default(),
         };
         let evaluation = Evaluation::of(&subjects, &self.settings)?;
         let intervals = evaluation.intervals.0.iter();
