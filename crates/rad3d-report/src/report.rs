@@ -1,5 +1,7 @@
 //! A report as it is written: findings and impression, and their sentences.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::sentences::sentence_spans;
@@ -148,6 +150,45 @@ impl Report {
             })
             .collect()
     }
+
+    /// The report without sentences that stand in the same section already, word for word, and how
+    /// many those were. Greedy decoding likes to say a thing again.
+    #[must_use]
+    pub fn without_repeats(&self) -> (Self, usize) {
+        let (findings, first) = unrepeated(&self.findings);
+        let (impression, second) = unrepeated(&self.impression);
+        let report = Self {
+            findings,
+            impression,
+        };
+        (report, first + second)
+    }
+}
+
+/// A section's text without the sentences that it has already, and how many those were.
+fn unrepeated(text: &str) -> (String, usize) {
+    let spans = sentence_spans(text);
+    let mut seen = HashSet::new();
+    let mut kept = String::with_capacity(text.len());
+    let (mut from, mut repeats) = (0, 0);
+    for (index, span) in spans.iter().enumerate() {
+        let words: Vec<&str> = span.of(text).split_whitespace().collect();
+        // A sentence takes the blanks and bullets before it along.
+        let end = match index + 1 == spans.len() {
+            true => text.len(),
+            false => span.end,
+        };
+        if seen.insert(words.join(" ").to_lowercase()) {
+            kept.push_str(text.get(from..end).unwrap_or_default());
+        } else {
+            repeats += 1;
+        }
+        from = end;
+    }
+    match repeats {
+        0 => (text.to_owned(), 0),
+        _ => (kept.trim().to_owned(), repeats),
+    }
 }
 
 /// The section a line opens and the rest of the line, if it begins with a heading: the heading
@@ -169,6 +210,26 @@ fn heading(line: &str) -> Option<(Option<Section>, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_stands_once_in_a_section() {
+        let report = Report {
+            findings: "The heart is normal. No effusion.  The heart is normal.".into(),
+            impression: "- Nodule.\n- Central catheter in place.\n- central catheter in place."
+                .into(),
+        };
+        let (found, repeats) = report.without_repeats();
+        assert_eq!(repeats, 2);
+        assert_eq!(found.findings, "The heart is normal. No effusion.");
+        assert_eq!(found.impression, "- Nodule.\n- Central catheter in place.");
+        assert_eq!(found.without_repeats(), (found.clone(), 0));
+        // The same sentence in both sections is no repeat.
+        let both = Report {
+            findings: "Nodule.".into(),
+            impression: "Nodule.".into(),
+        };
+        assert_eq!(both.without_repeats(), (both.clone(), 0));
+    }
 
     #[test]
     fn headings_part_a_report() {

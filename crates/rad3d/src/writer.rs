@@ -60,12 +60,14 @@ pub(crate) struct WriterParts {
 
 /// A report, and how it came about.
 pub(crate) struct Written {
-    /// The text, parted into its sections.
+    /// The text, parted into its sections, no sentence twice in one.
     pub(crate) report: Report,
     /// Its tokens in order, the one that ended it included.
     pub(crate) tokens: Vec<WrittenToken>,
     /// Whether the model ended it.
     pub(crate) ended_by_itself: bool,
+    /// Sentences that were left out, since the section had them already.
+    pub(crate) repeats: usize,
 }
 
 impl Writer {
@@ -241,8 +243,10 @@ impl Writer {
             last.text.push_str(&rest);
         }
         let whole: String = tokens.iter().map(|token| token.text.as_str()).collect();
+        let (report, repeats) = self.parted(&whole).without_repeats();
         Ok(Written {
-            report: self.parted(&whole),
+            report,
+            repeats,
             tokens,
             ended_by_itself: text.ended == Ended::StopToken,
         })

@@ -157,6 +157,12 @@ impl Job<'_> {
                 written.tokens.len()
             ));
         }
+        if written.repeats > 0 {
+            draft.warnings.push(format!(
+                "The model wrote {} of its sentences a second time; that is left out.",
+                written.repeats
+            ));
+        }
         draft.writing = Some(Writing {
             method: generation::in_words(settings.strategy),
             tokens: written.tokens.len(),
