@@ -207,8 +207,10 @@ impl Side {
             return nothing;
         }
         let width = self.vectors.len() / self.weights.len();
-        let mut best = vec![f32::NEG_INFINITY; self.weights.len()];
-        let mut best_of_reference = vec![f32::NEG_INFINITY; reference.weights.len()];
+        // The reference program fills shorter texts of a batch up with tokens of similarity 0 to
+        // everything, so that no token's best is below 0.
+        let mut best = vec![0.0_f32; self.weights.len()];
+        let mut best_of_reference = vec![0.0_f32; reference.weights.len()];
         let own = self.vectors.chunks_exact(width).zip(&mut best);
         for (vector, best) in own {
             let others = reference.vectors.chunks_exact(width);
@@ -282,5 +284,90 @@ pub fn read_bertscore_baseline(path: &Path, layer: usize) -> Result<f64> {
     match score {
         Some(score) if score < 1.0 => Ok(score),
         _ => Err(fault(format!("layer {layer}: F is no number below 1"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words are token ids; a token's vector lies at that angle, in degrees.
+    #[derive(Debug)]
+    struct Angles;
+
+    impl TokenEmbedder for Angles {
+        fn describe(&self) -> String {
+            "angles".into()
+        }
+
+        fn ends(&self) -> [u32; 2] {
+            [1000, 1090]
+        }
+
+        fn tokens(&self, text: &str) -> Result<Vec<u32>> {
+            let words = text.split_whitespace().map(|word| word.parse().unwrap());
+            Ok([1000].into_iter().chain(words).chain([1090]).collect())
+        }
+
+        fn embed(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
+            let vector = |id: &u32| {
+                let angle = (*id as f32).to_radians();
+                // Lengths do not matter.
+                [3.0 * angle.cos(), 3.0 * angle.sin()]
+            };
+            let text = |ids: &&[u32]| ids.iter().flat_map(vector).collect();
+            Ok(texts.iter().map(text).collect())
+        }
+    }
+
+    fn score(idf: bool, pairs: &[(&str, &str)]) -> Vec<BertScores> {
+        let side = |of: fn(&(&str, &str)) -> String| pairs.iter().map(of).collect::<Vec<_>>();
+        let bertscore = BertScore::new(Box::new(Angles)).with_idf(idf);
+        let (references, hypotheses) = (side(|pair| pair.0.into()), side(|pair| pair.1.into()));
+        bertscore.score(&references, &hypotheses).unwrap()
+    }
+
+    #[test]
+    fn each_token_takes_its_best_match() {
+        // The ends lie at 280 and 10 degrees: matched, but of no weight.
+        let scores = score(false, &[(" 30 60 ", "30")])[0];
+        let half = 0.75_f64.sqrt();
+        assert!((scores.precision - 1.0).abs() < 1e-6, "{scores:?}");
+        assert!(
+            (scores.recall - f64::midpoint(1.0, half)).abs() < 1e-6,
+            "{scores:?}"
+        );
+        // Nothing of the hypothesis points towards 190 degrees.
+        let scores = score(false, &[("190", "10 20")])[0];
+        assert_eq!(scores.recall, 0.0);
+    }
+
+    #[test]
+    fn texts_without_a_word_or_a_weight_score_nothing() {
+        for pair in [("", ""), ("30", " "), ("", "30")] {
+            let scores = score(false, &[pair])[0];
+            assert_eq!(
+                (scores.precision, scores.recall, scores.f1),
+                (0.0, 0.0, 0.0)
+            );
+        }
+        // 30 is in every reference, so with idf it weighs nothing.
+        let scores = score(true, &[("30 40", "30"), ("30 50", "40")]);
+        assert!(scores[0].precision.is_nan());
+        assert_eq!(scores[0].f1, 0.0);
+        assert!(scores[1].f1 > 0.9);
+    }
+
+    #[test]
+    fn baselines_are_read_by_layer() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("baseline.csv");
+        std::fs::write(&path, "LAYER,P,R,F\n0,0.1,0.2,0.3\n17,0.8,0.8,0.83\n").unwrap();
+        assert_eq!(read_bertscore_baseline(&path, 17).unwrap(), 0.83);
+        let error = read_bertscore_baseline(&path, 3).unwrap_err();
+        assert!(error.what.contains("no row for layer 3"), "{error}");
+        std::fs::write(&path, "LAYER,P,R\n").unwrap();
+        let error = read_bertscore_baseline(&path, 3).unwrap_err();
+        assert!(error.what.contains("no column F"), "{error}");
     }
 }

@@ -14,6 +14,22 @@ const VERBS: [&str; 8] = [
     "have",
 ];
 
+/// What shows a finding.
+const SHOWING: [&str; 12] = [
+    "shows",
+    "show",
+    "showing",
+    "demonstrates",
+    "demonstrate",
+    "reveals",
+    "reveal",
+    "sees",
+    "contains",
+    "has",
+    "have",
+    "with",
+];
+
 /// Words of denial, each with what stands in its place when it is taken back; longer ones first.
 const DENIALS: [(&str, &str); 44] = [
     ("there is no evidence of", "there is"),
@@ -87,22 +103,28 @@ pub(super) fn denials(sentence: &str, span: Span) -> Vec<String> {
             .iter()
             .flat_map(|verb| words(&lower, verb).map(move |at| (at, verb)))
     };
-    let mut after: Vec<_> = verbs().filter(|(at, _)| *at >= span.end).collect();
+    let mut after: Vec<_> = verbs().filter(|(at, _)| *at >= span.start).collect();
     after.sort_unstable();
     let first_word = |verb: &str| verb.split(' ').next().map_or(0, str::len);
     let not = |(at, verb): (usize, &&str)| insert(at + first_word(verb), "not");
     edits.extend(after.first().copied().and_then(not));
-    // Hiatal hernia: no hiatal hernia.
+    // The lungs show mild emphysema: show no mild emphysema.
+    let showing = SHOWING
+        .iter()
+        .flat_map(|word| words(&lower, word).map(|at| at + word.len()));
+    let showing = showing.filter(|end| *end < span.start).max();
+    edits.extend(showing.and_then(|end| insert(end, "no")));
+    // Mild emphysema of both lungs: no mild emphysema.
+    if verbs().next().is_none() {
+        edits.extend(insert(0, "no"));
+    }
     edits.extend(phrase_start(&lower, span.start).and_then(|at| insert(at, "no")));
     edits.extend(insert(span.start, "no"));
     edits.extend(insert(0, "no"));
-    let with = words(&lower, "with").filter(|at| *at < span.start).last();
-    edits.extend(with.and_then(|at| insert(at + "with".len(), "no")));
     let mut before: Vec<_> = verbs().filter(|(at, _)| *at < span.start).collect();
     before.sort_unstable();
     edits.extend(before.last().copied().and_then(not));
     edits.extend(after.iter().skip(1).copied().filter_map(not));
-    // Doubt counts as yes: first take it back, then deny.
     edits.push(format!("There is no {}.", span.of(sentence)));
     edits
 }
@@ -152,13 +174,19 @@ fn words<'a>(text: &'a str, phrase: &'a str) -> impl Iterator<Item = usize> + 'a
     places.filter(whole).map(|(at, _)| at)
 }
 
-/// `before`, `word` and `after` with single blanks between, an article after "no" dropped, and the
+/// `before`, `word` and `after` with single blanks between, an article beside "no" dropped, and the
 /// capital at the beginning kept where it belongs.
 fn join(before: &str, word: &str, after: &str) -> String {
-    let (before, mut after) = (before.trim_end(), after.trim_start());
+    let (mut before, mut after) = (before.trim_end(), after.trim_start());
     if word == "no" {
-        for article in ["a ", "an ", "the ", "A ", "An ", "The "] {
-            after = after.strip_prefix(article).unwrap_or(after);
+        let articles = ["a", "an", "the", "A", "An", "The"];
+        let follows = |article: &&str| after.starts_with(&format!("{article} "));
+        if let Some(article) = articles.into_iter().find(follows) {
+            after = after.get(article.len() + 1..).unwrap_or_default();
+        }
+        let last = before.rsplit(' ').next().unwrap_or_default();
+        if articles.contains(&last) {
+            before = before.strip_suffix(last).unwrap_or(before).trim_end();
         }
     }
     let mut text = before.to_owned();
