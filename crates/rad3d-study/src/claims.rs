@@ -63,7 +63,16 @@ pub enum Verdict {
     Unclear,
 }
 
+/// The p below which Holm's adjustment leaves a difference standing.
+const LEVEL: f64 = 0.05;
+
 impl Finding {
+    /// Whether it stands among all differences of the page.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.p_holm < LEVEL
+    }
+
     /// What its interval says.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

@@ -38,7 +38,7 @@ pub struct Summary {
     pub failed: Vec<[String; 3]>,
     /// Names of cells that have no record yet.
     pub missing: Vec<String>,
-    /// Records of other settings than the study's last.
+    /// Names of the labels that flags in the records stand for.
     labels: LabelSet,
 }
 

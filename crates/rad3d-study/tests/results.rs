@@ -34,7 +34,7 @@ folder = "s"
 name = "large"
 folder = "l"
 [evaluation]
-resamples = 500
+resamples = 3000
 "#;
 
 /// Sentences that the labeler reads as one label each, and the labels.

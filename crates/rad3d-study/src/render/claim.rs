@@ -53,17 +53,16 @@ fn answer(claim: Claim, finding: &Finding, findings: &[Finding]) -> String {
     let (score, name) = (finding.difference.score, score_name(finding.score));
     let word = match (claim, finding.verdict()) {
         (_, Verdict::Unclear) => "no difference beyond chance",
-        (Claim::GainShrinks, Verdict::Shows) => match largest_gain(finding, findings) {
-            Some(Verdict::Reverse) => "yes, it reverses",
-            Some(Verdict::Shows) => "yes, it shrinks, and stays a gain",
-            _ => "yes, it shrinks to none that is sure",
-        },
-        (Claim::GainShrinks, Verdict::Reverse) => "the other way: it grows",
+        (Claim::GainShrinks, verdict) => change(verdict, finding, findings),
         (_, Verdict::Shows) => "yes",
         (_, Verdict::Reverse) => "the other way",
     };
+    let doubt = match finding.verdict() != Verdict::Unclear && !finding.stands() {
+        true => ", though not among so many differences",
+        false => "",
+    };
     format!(
-        "**{word}** by {name} ({}: {:+.3}, {:+.3} to {:+.3}, p {})",
+        "**{word}{doubt}** by {name} ({}: {:+.3}, {:+.3} to {:+.3}, p {})",
         finding.what,
         score.value,
         score.low,
@@ -72,12 +71,20 @@ fn answer(claim: Claim, finding: &Finding, findings: &[Finding]) -> String {
     )
 }
 
-/// What the gain of the largest language model itself says, by the same score and test.
-fn largest_gain(finding: &Finding, findings: &[Finding]) -> Option<Verdict> {
+/// How the gain changes with size, in words. What never was a gain can't shrink.
+fn change(verdict: Verdict, finding: &Finding, findings: &[Finding]) -> &'static str {
     let same = |f: &&Finding| {
         f.claim == Some(Claim::SmallGain) && f.test == finding.test && f.score == finding.score
     };
-    findings.iter().rfind(same).map(Finding::verdict)
+    let smallest = findings.iter().find(same).map(Finding::verdict);
+    let largest = findings.iter().rfind(same).map(Finding::verdict);
+    match (verdict, smallest, largest) {
+        (Verdict::Reverse, ..) => "the other way: it grows",
+        (_, Some(Verdict::Shows), Some(Verdict::Reverse)) => "yes, it reverses",
+        (_, Some(Verdict::Shows), Some(Verdict::Shows)) => "yes, it shrinks, and stays a gain",
+        (_, Some(Verdict::Shows), _) => "yes, it shrinks to none that is sure",
+        _ => "training does less for the larger, but there was no gain to shrink",
+    }
 }
 
 /// The best system against each baseline, in words, by F1 macro.
@@ -151,7 +158,8 @@ pub(super) fn caution(summary: &Summary) -> String {
          bootstrap over the test reports ({} resamples, seed {}); p is two-sided, Holm's is \
          adjusted for every difference of this page. {seeds}, and the intervals hold the draw of \
          the reports alone, not that of the training. The best system was chosen on the first \
-         test, which flatters it there.",
+         test, which flatters it there. A difference is called one where its interval leaves out 0; \
+         where Holm's p is 0.05 or more, it is said not to stand among so many.",
         evaluation.resamples, evaluation.seed
     );
     for gap in gaps(summary) {

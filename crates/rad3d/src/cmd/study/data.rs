@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use rad3d_embeddings::{EmbeddingRow, read_parquet};
+use rad3d_embeddings::{EmbeddingRow, Provenance, read_parquet};
 use rad3d_metrics::{LabelMatrix, ReportText, read_labels, read_reports};
 use rad3d_report::{LabelSet, Labeler, Report};
 use rad3d_study::{Cell, Study, Test, hash_of};
@@ -71,11 +71,12 @@ impl Data {
             .map(|path| Ok((path.clone(), sha256_of(&path)?)))
             .collect::<anyhow::Result<_>>()?;
         let labels = training.labels.as_deref();
+        let made = read_parquet(&training.embeddings)?.provenance;
         Ok(Self {
             tests: study
                 .test
                 .iter()
-                .map(|test| TestData::open(test, &labeler, target))
+                .map(|test| TestData::open(test, &labeler, target, &made))
                 .collect::<anyhow::Result<_>>()?,
             training: read_cases(&training.reports, labels, &LabelSet::ct_rate())?,
             labeler,
@@ -105,7 +106,7 @@ impl Data {
             _ => String::new(),
         };
         let llm = match cell {
-            Cell::Mapper(mapper) => llms.hash(&mapper.llm)?,
+            Cell::Mapper(mapper) => llms.hash(&mapper.llm),
             _ => String::new(),
         };
         let thresholds = serde_json::to_string(&thresholds(study)?)?;
@@ -169,10 +170,21 @@ impl Data {
 }
 
 impl TestData {
-    fn open(test: &Test, labeler: &Labeler, target: MapperTarget) -> anyhow::Result<Self> {
+    /// Reads a test whose embeddings were `made` as those of training.
+    fn open(
+        test: &Test,
+        labeler: &Labeler,
+        target: MapperTarget,
+        made: &Provenance,
+    ) -> anyhow::Result<Self> {
         let references = read_reports(&test.reports)?;
         let truth = read_labels(&test.labels, labeler.labels(), &references)?;
         let table = read_parquet(&test.embeddings)?;
+        if let Some(conflict) = table.provenance.conflict(made) {
+            let place = test.embeddings.display();
+            let what = format!("{place}: was made with {conflict} than the training embeddings");
+            return Err(UsageError::new(what, "encode both with one model").into());
+        }
         let mut by_id: HashMap<String, EmbeddingRow> = table
             .rows
             .into_iter()

@@ -62,8 +62,8 @@ impl<'a> Llms<'a> {
     }
 
     /// SHA-256 of the language model, or of all it is made of.
-    pub(super) fn hash(&self, name: &str) -> anyhow::Result<String> {
-        Ok(self.hashes.get(name).cloned().unwrap_or_default())
+    pub(super) fn hash(&self, name: &str) -> String {
+        self.hashes.get(name).cloned().unwrap_or_default()
     }
 
     /// The language model's folder; pre-trains it, or waits for the process that does.
@@ -91,7 +91,7 @@ impl<'a> Llms<'a> {
         let work = self.folder.llm(name);
         let _lock = work.lock()?;
         let result = work.path().join("run").join("llm");
-        let hash = self.hash(name)?;
+        let hash = self.hash(name);
         let before: Option<LlmRecord> = work.read(LLM_FILE).ok().flatten();
         if before.is_some_and(|record| record.hash == hash) {
             return Ok(result);
