@@ -192,7 +192,7 @@ impl GradientDecoder {
                 let found = members
                     .map(|(place, stack)| {
                         let weights = train.then_some(Weights {
-                            gradient: &mut *sum,
+                            gradient: &mut sum,
                             accumulate: place > 0,
                         });
                         self.stack(stack, share, weights, true, &operations)
