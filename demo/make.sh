@@ -22,6 +22,9 @@ cd "$work"
 [ -e train/manifest.json ] ||
     "$rad3d" phantom --count 3998 --seed 1000000 --sparse 3 --phrasing first --out train --force
 
+# The tower is fitted to the first 3,000 of them.
+[ -e tower-tables ] || "$rad3d" phantom --count 3000 --seed 1000000 --as tables --out tower-tables
+
 "$rad3d" train lm --config lm.toml --out lm --resume
 [ -e tower/training.parquet ] || "$rad3d" train tower --config tower.toml --out tower
 [ -e tower-model ] || "$rad3d" pack --config pack-tower.toml --out tower-model
