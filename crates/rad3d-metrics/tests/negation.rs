@@ -1,12 +1,6 @@
 //! The negation probe turns what reports say into its contrary, judged by the labeler: on the
 //! phantoms' phrasings here, on real reports where they lie beside the repository.
 
-#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
-#![expect(
-    clippy::print_stdout,
-    reason = "a skipped test says so, and figures are for reading"
-)]
-
 use std::path::{Path, PathBuf};
 
 use rad3d_metrics::evaluation::{NegationCounts, negated};
