@@ -29,46 +29,37 @@ pub(super) unsafe fn multiply_batch<L: Layout, D: Digits>(
     input: &RoundedRows,
     out: SharedRows,
 ) {
-    let mut row = 0;
-    // SAFETY: the caller's promises; rows run below the count of `out`.
-    unsafe {
-        while row + 8 <= out.count() {
-            panels_times_rows::<L, D, 8>(matrix, panels.clone(), input, row, out);
-            row += 8;
-        }
-        while row + 4 <= out.count() {
-            panels_times_rows::<L, D, 4>(matrix, panels.clone(), input, row, out);
-            row += 4;
-        }
-        while row + 2 <= out.count() {
-            panels_times_rows::<L, D, 2>(matrix, panels.clone(), input, row, out);
-            row += 2;
-        }
-        if row < out.count() {
-            panels_times_rows::<L, D, 1>(matrix, panels, input, row, out);
-        }
-    }
-}
-
-/// Products of `N` rows of activations with some panels, two at a time.
-#[inline(always)]
-unsafe fn panels_times_rows<L: Layout, D: Digits, const N: usize>(
-    matrix: &QuantPanels,
-    panels: Range<usize>,
-    input: &RoundedRows,
-    first_row: usize,
-    out: SharedRows,
-) {
-    let rows: [InputRow; N] = std::array::from_fn(|n| InputRow::new::<D>(input, first_row + n));
-    for first in panels.clone().step_by(2) {
+    let mut first = panels.start;
+    while first < panels.end {
         // An odd panel at the end is taken twice, and written once.
         let second = (first + 1).min(panels.end - 1);
         let pair = [matrix.panel::<L>(first), matrix.panel::<L>(second)];
-        // SAFETY: the caller's promises.
+        let tiles = matrix.columns / TILE;
+        let whole = second > first;
+        let mut row = 0;
+        // SAFETY: the caller's promises; rows run below the count of `out`.
         unsafe {
-            let sums = pair_times_rows::<L, D, N>(pair, matrix.columns / TILE, &rows);
-            store(sums, out, first_row, first, second > first);
+            while row + 8 <= out.count() {
+                let sums = pair_times_rows::<L, D, 8>(pair, tiles, input, row);
+                store(sums, out, row, first, whole);
+                row += 8;
+            }
+            while row + 4 <= out.count() {
+                let sums = pair_times_rows::<L, D, 4>(pair, tiles, input, row);
+                store(sums, out, row, first, whole);
+                row += 4;
+            }
+            while row + 2 <= out.count() {
+                let sums = pair_times_rows::<L, D, 2>(pair, tiles, input, row);
+                store(sums, out, row, first, whole);
+                row += 2;
+            }
+            if row < out.count() {
+                let sums = pair_times_rows::<L, D, 1>(pair, tiles, input, row);
+                store(sums, out, row, first, whole);
+            }
         }
+        first += 2;
     }
 }
 
@@ -99,8 +90,10 @@ unsafe fn store<const N: usize>(
 unsafe fn pair_times_rows<L: Layout, D: Digits, const N: usize>(
     pair: [Panel; 2],
     tiles: usize,
-    rows: &[InputRow; N],
+    input: &RoundedRows,
+    first_row: usize,
 ) -> [__m512; N] {
+    let rows: [InputRow; N] = std::array::from_fn(|n| InputRow::new::<D>(input, first_row + n));
     // SAFETY: tiles and groups stay below the matrix's columns, which are the input's width.
     unsafe {
         let mut sums = [_mm512_setzero_ps(); N];
