@@ -6,6 +6,8 @@ use crate::record::Prefixes;
 const ROUNDS: usize = 500;
 /// Change of the squared length at which a component counts as found.
 const SETTLED: f64 = 1e-12;
+/// Share of all squares below which rows count as equal.
+const EQUAL: f64 = 1e-20;
 
 /// The rows (`[rows, width]`, row by row) on their first two principal components, signs chosen so
 /// that each component's largest coordinate is positive.
@@ -21,7 +23,9 @@ pub fn two_components(rows: &[f32], width: usize) -> Option<Prefixes> {
     }
     let mut gram = centred_gram(rows, width, count);
     let total: f64 = (0..count).map(|row| gram[row * count + row]).sum();
-    if total <= 0.0 {
+    let squares: f64 = rows.iter().map(|x| f64::from(*x).powi(2)).sum();
+    // Equal rows differ from their mean by what rounding left.
+    if total <= EQUAL * squares {
         return None;
     }
     let (first, length) = leading(&gram, count);
