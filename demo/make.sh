@@ -27,6 +27,9 @@ cd "$work"
 
 "$rad3d" train lm --config lm.toml --out lm --resume
 [ -e tower/training.parquet ] || "$rad3d" train tower --config tower.toml --out tower
+# Distances are those from the scans that the tower was fitted to.
+[ -e tower-scans.parquet ] ||
+    "$rad3d" encode merge tower/training.parquet tower/validation.parquet --out tower-scans.parquet
 [ -e tower-model ] || "$rad3d" pack --config pack-tower.toml --out tower-model
 "$rad3d" encode train/train --model tower-model --out train.parquet
 "$rad3d" encode test/train --model tower-model --out test.parquet
