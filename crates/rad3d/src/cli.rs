@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use crate::cmd::train;
 use crate::cmd::{
     completions, encode, evaluate, generate, inspect, label, model, pack, phantom, preprocess,
-    report, study,
+    reader_study, report, study,
 };
 
 /// Chest CT in, draft radiology report out.
@@ -59,6 +59,8 @@ pub(crate) enum Verb {
     Evaluate(evaluate::Args),
     /// Train and judge a whole matrix of systems, as the paper's scaling study.
     Study(study::Args),
+    /// Let radiologists judge reports blind: make their sheets, analyse their answers.
+    ReaderStudy(reader_study::Args),
     /// Make synthetic chest CTs with labels and reports.
     Phantom(phantom::Args),
     /// Print a shell's completion script.

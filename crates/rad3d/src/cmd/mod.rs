@@ -10,6 +10,7 @@ pub(crate) mod model;
 pub(crate) mod pack;
 pub(crate) mod phantom;
 pub(crate) mod preprocess;
+pub(crate) mod reader_study;
 pub(crate) mod report;
 pub(crate) mod study;
 #[cfg(feature = "train")]
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         #[cfg(feature = "train")]
         Verb::Train(args) => train::run(&args),
         Verb::Study(args) => study::run(&args),
+        Verb::ReaderStudy(args) => reader_study::run(&args),
         Verb::Phantom(args) => phantom::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }
