@@ -1,15 +1,13 @@
-"""Reference values of the reader study's statistics.
+"""Reference values of the reader study's statistics, made with scikit-learn, scipy and statsmodels.
 
-Writes crates/rad3d-reader-study/tests/fixtures/statistics.json: quadratically weighted kappas from
-scikit-learn, Wilcoxon signed-rank tests from SciPy (exact without ties, exact over all signs with
-ties, normal), Wilson intervals from statsmodels.
+Writes crates/rad3d-reader-study/tests/fixtures/statistics.json: quadratic kappas of scores from 1 to
+5 (with and without unused scores), Wilcoxon's signed-rank test (exact; exact with ties, by all sign
+flips; normal with ties) and Wilson's intervals.
 
     python tests/golden/reader_study.py
 """
 
 import json
-import math
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -21,63 +19,53 @@ OUT = Path(__file__).parents[2] / "crates/rad3d-reader-study/tests/fixtures/stat
 POINTS = [1, 2, 3, 4, 5]
 
 
-def kappas(random):
-    pairs = [
-        ([3, 3, 3], [3, 3, 3]),
-        ([3, 3, 3], [4, 4, 4]),
-        ([1, 5], [5, 1]),
-        (POINTS, POINTS),
-        (POINTS, POINTS[::-1]),
-    ]
-    for size, noise in [(10, 1.0), (40, 0.5), (40, 2.0), (300, 1.0)]:
-        truth = random.integers(1, 6, size)
-        reader = lambda: np.clip(np.rint(truth + noise * random.normal(size=size)), 1, 5).astype(int)
-        pairs.append((reader().tolist(), reader().tolist()))
-    found = []
-    for first, second in pairs:
-        kappa = cohen_kappa_score(first, second, labels=POINTS, weights="quadratic")
-        kappa = None if math.isnan(kappa) else float(kappa)
-        found.append({"first": first, "second": second, "kappa": kappa})
-    return found
+def kappa(random, count, noise, points):
+    one = random.choice(points, count)
+    other = np.clip(one + random.integers(-noise, noise + 1, count), min(points), max(points))
+    # All five scores are named: else the weights would count only those that were given.
+    value = cohen_kappa_score(one, other, labels=POINTS, weights="quadratic")
+    return {"pairs": [[int(a), int(b)] for a, b in zip(one, other)], "kappa": float(value)}
 
 
-def signed_ranks(random):
-    # Without ties and zeros, SciPy's exact distribution.
-    cases = [("exact", np.round(random.normal(0.4, 1, size), 6)) for size in [1, 2, 5, 12, 30, 50]]
-    # With ties and zeros: means of three readers' whole differences.
-    means = lambda size, shift: np.rint(random.normal(shift, 2, size)) / 3
-    cases += [("permutation", means(size, shift)) for size, shift in [(4, 1), (9, 0), (13, 1), (18, 0.7)]]
-    cases += [("asymptotic", means(size, shift)) for size, shift in [(90, 0), (120, 0.5), (400, 0.3)]]
-    cases += [("asymptotic", np.round(random.normal(0.2, 1, 51), 6))]
-    found = []
-    for method, differences in cases:
-        how = PermutationMethod(n_resamples=2**19) if method == "permutation" else method
-        # The same number must have the same bits, or ties are none.
-        snapped = np.rint(differences * 3e6) / 3e6
-        result = wilcoxon(snapped, zero_method="wilcox", correction=False, method=how)
-        found.append({
-            "method": method,
-            "differences": differences.tolist(),
-            "statistic": float(result.statistic),
-            "p": float(result.pvalue),
-        })
-    return found
-
-
-def shares():
-    trials = [(0, 1), (1, 1), (0, 20), (1, 20), (10, 20), (19, 20), (20, 20), (37, 412)]
-    found = []
-    for hits, count in trials:
-        low, high = proportion_confint(hits, count, alpha=0.05, method="wilson")
-        found.append({"hits": hits, "trials": count, "low": float(low), "high": float(high)})
-    return found
+def signed_rank(differences, method):
+    differences = np.asarray(differences, float)
+    way = {"exact": "exact", "normal": "asymptotic"}.get(method)
+    if way is None:
+        way = PermutationMethod(n_resamples=2 ** len(differences))
+    found = wilcoxon(differences, zero_method="wilcox", correction=False, method=way)
+    kept = differences[differences != 0]
+    ranks = np.array([(np.abs(kept) < a).sum() + ((np.abs(kept) == a).sum() + 1) / 2 for a in np.abs(kept)])
+    rank_sum = float(ranks[kept > 0].sum())
+    return {"differences": differences.tolist(), "method": method, "rank_sum": rank_sum, "p": float(found.pvalue)}
 
 
 def main():
-    warnings.filterwarnings("ignore")
     random = np.random.default_rng(11)
-    fixture = {"kappas": kappas(random), "signed_ranks": signed_ranks(random), "shares": shares()}
-    OUT.write_text(json.dumps(fixture) + "\n")
+    kappas = [
+        kappa(random, 40, 1, POINTS),
+        kappa(random, 25, 2, POINTS),
+        kappa(random, 300, 4, POINTS),
+        kappa(random, 30, 1, [2, 3, 5]),
+        kappa(random, 12, 0, [1, 4]),
+        {"pairs": [[1, 5], [5, 1], [2, 4]], "kappa": float(cohen_kappa_score([1, 5, 2], [5, 1, 4], labels=POINTS, weights="quadratic"))},
+    ]
+    untied = lambda count: (random.permutation(np.arange(1, count + 1)) * random.choice([-1, 1, 1], count)).tolist()
+    tied = lambda count: (random.integers(-4, 7, count) / 2).tolist()
+    without_zero = lambda count: (random.choice([-2, -1, 1, 2, 3], count) / 2).tolist()
+    tests = [
+        signed_rank(untied(8), "exact"),
+        signed_rank(untied(30), "exact"),
+        signed_rank(untied(50), "exact"),
+        signed_rank(without_zero(9), "exact-with-ties"),
+        signed_rank(without_zero(14), "exact-with-ties"),
+        signed_rank(tied(20), "normal"),
+        signed_rank(tied(120), "normal"),
+    ]
+    shares = []
+    for count, total in [(0, 10), (10, 10), (3, 17), (1, 400), (55, 120), (1, 1)]:
+        low, high = proportion_confint(count, total, alpha=0.05, method="wilson")
+        shares.append({"count": count, "total": total, "low": float(low), "high": float(high)})
+    OUT.write_text(json.dumps({"kappa": kappas, "wilcoxon": tests, "wilson": shares}) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 use crate::cmd::train;
 use crate::cmd::{
     completions, encode, evaluate, generate, inspect, label, model, pack, phantom, preprocess,
-    reader_study, report,
+    reader_study,
+    report,
 };
 
 /// Chest CT in, draft radiology report out.
@@ -58,8 +59,6 @@ pub(crate) enum Verb {
     /// Score written reports against reference reports, with intervals.
     Evaluate(evaluate::Args),
     /// Have reports judged by blinded readers.
-    ReaderStudy(reader_study::Args),
-    /// Let radiologists judge reports blind: make their sheets, analyse their answers.
     ReaderStudy(reader_study::Args),
     /// Make synthetic chest CTs with labels and reports.
     Phantom(phantom::Args),

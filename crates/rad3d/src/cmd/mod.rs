@@ -11,7 +11,6 @@ pub(crate) mod pack;
 pub(crate) mod phantom;
 pub(crate) mod preprocess;
 pub(crate) mod reader_study;
-pub(crate) mod reader_study;
 pub(crate) mod report;
 #[cfg(feature = "train")]
 pub(crate) mod train;
@@ -34,7 +33,6 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Verb::Pack(args) => pack::run(&args),
         #[cfg(feature = "train")]
         Verb::Train(args) => train::run(&args),
-        Verb::ReaderStudy(args) => reader_study::run(&args),
         Verb::Phantom(args) => phantom::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }
