@@ -268,12 +268,18 @@
     enter(fields().find((field) => field.classList.contains("open")));
   }
 
-  function answerByKey(point) {
+  // A point of a scale; among errors, the n-th tag, 0 being "No error".
+  function answerByKey(digit) {
     const field = document.activeElement.closest("fieldset") ?? fields().find((one) => one.classList.contains("open"));
-    const input = field?.querySelector(`input[type=radio][value="${point}"]`);
+    const ticks = field?.dataset.question === "errors";
+    const input = ticks
+      ? field.querySelectorAll("input[type=checkbox]")[digit]
+      : field?.querySelector(`input[type=radio][value="${digit}"]`);
     if (!input) return;
     input.click();
-    enter(fields()[fields().indexOf(field) + 1]);
+    if (!ticks || digit === "0") enter(fields()[fields().indexOf(field) + 1]);
+    else if (input.checked && input.value === data.other) field.querySelector("input[type=text]").focus();
+    else input.focus();
   }
 
   function move(step) {
@@ -288,7 +294,7 @@
       n: () => show(current + 1), p: () => show(current - 1), u: nextOpen, s: save,
       ArrowDown: () => move(1), ArrowUp: () => move(-1),
     };
-    const action = /^[1-5]$/.test(event.key) ? () => answerByKey(event.key) : keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const action = /^[0-9]$/.test(event.key) ? () => answerByKey(event.key) : keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     event.preventDefault();
     action();

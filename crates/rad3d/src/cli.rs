@@ -6,8 +6,7 @@ use clap::{Parser, Subcommand};
 use crate::cmd::train;
 use crate::cmd::{
     completions, encode, evaluate, generate, inspect, label, model, pack, phantom, preprocess,
-    reader_study,
-    report,
+    reader_study, report,
 };
 
 /// Chest CT in, draft radiology report out.

@@ -34,6 +34,7 @@ enum Step {
 ///
 /// DIR gets sheets/READER.html, to be sent out, and key.json, which must be kept from the readers.
 #[derive(Debug, clap::Args)]
+#[command(after_help = NEW_EXAMPLE)]
 struct NewArgs {
     /// What radiologists wrote
     #[arg(long, value_name = "FILE")]
@@ -67,7 +68,7 @@ struct NewArgs {
     #[arg(long, value_name = "DIR")]
     pictures: Option<PathBuf>,
 
-    /// Where the draws start
+    /// Where the draws start; whoever knows it can make the key, so choose one nobody guesses
     #[arg(long, value_name = "N")]
     seed: u64,
 
@@ -78,8 +79,9 @@ struct NewArgs {
 
 /// Analyse the answers that came back.
 ///
-/// DIR gets analysis.json, analysis.csv and analysis.html.
+/// DIR gets analysis.json, analysis.csv and analysis.html; the means go to stdout.
 #[derive(Debug, clap::Args)]
+#[command(after_help = ANALYSE_EXAMPLE)]
 struct AnalyseArgs {
     /// The key that `new` wrote
     #[arg(long, value_name = "FILE")]
@@ -106,6 +108,15 @@ struct AnalyseArgs {
     out: PathBuf,
 }
 
+const NEW_EXAMPLE: &str = "\
+Example:
+  rad3d reader-study new --references test.csv --system ours=ours.csv --system other=other.csv \\
+      --cases 40 --readers anna,ben --seed 48151 --show-ids --out study/";
+
+const ANALYSE_EXAMPLE: &str = "\
+Example:
+  rad3d reader-study analyse --key study/key.json --answers answers-*.json --out results/";
+
 fn system(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {
@@ -125,6 +136,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 fn new(args: &NewArgs) -> anyhow::Result<Outcome> {
     let mut report = RunReport::start("reader-study new");
+    let place = args.out.join("key.json");
+    if place.exists() {
+        // Sheets that are out already would lose their key.
+        let what = format!("{}: is there already", place.display());
+        return Err(UsageError::new(what, "give another folder with --out").into());
+    }
     let material = Material::read(&args.references, &args.systems).map_err(usage)?;
     let design = Design {
         cases: args.cases,
@@ -153,10 +170,14 @@ fn new(args: &NewArgs) -> anyhow::Result<Outcome> {
         let html = maker.html(reader).map_err(usage)?;
         write(&sheets.join(format!("{}.html", reader.name)), &html)?;
     }
-    let place = args.out.join("key.json");
     write(&place, &key.to_json().map_err(usage)?)?;
     for found in material.give_away() {
         talk::warn(&format!("the name of a system stands in a report: {found}"));
+    }
+    if pictures.is_empty() && !args.show_ids && !args.show_reference {
+        talk::warn(
+            "readers have nothing to judge by: give --pictures, --show-ids or --show-reference",
+        );
     }
     report.stop();
     let files = args.systems.iter().map(|(_, file)| file.clone());
