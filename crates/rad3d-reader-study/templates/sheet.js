@@ -288,8 +288,20 @@
     enter(all[at < 0 ? 0 : at + step]);
   }
 
+  // Out of a field of words, to the question after its report's errors.
+  function leaveWords(words) {
+    const errors = words.closest("section").querySelector("fieldset[data-question=errors]");
+    words.blur();
+    enter(fields()[fields().indexOf(errors) + 1]);
+  }
+
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.activeElement.matches("textarea, input[type=text]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.target.matches("textarea, input[type=text]")) {
+      const leaves = event.key === "Escape" || (event.key === "Enter" && event.target.matches("input"));
+      if (leaves) leaveWords(event.target);
+      return;
+    }
     const keys = {
       n: () => show(current + 1), p: () => show(current - 1), u: nextOpen, s: save,
       ArrowDown: () => move(1), ArrowUp: () => move(-1),
