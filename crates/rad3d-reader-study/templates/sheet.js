@@ -132,8 +132,9 @@
 
   // ---- The page
 
+  // The list goes by numbers alone: ids in it would show at a glance which cases come twice.
   function title(at) {
-    return data.readings[at].id ?? `Case ${at + 1}`;
+    return `Case ${at + 1}`;
   }
 
   function texts({ findings, impression }) {
@@ -204,7 +205,8 @@
   function show(at, focus = true) {
     current = Math.max(0, Math.min(data.readings.length - 1, at));
     const reading = data.readings[current];
-    const parts = [make("h2", {}, title(current))];
+    const id = reading.id === null ? "" : ` · ${reading.id}`;
+    const parts = [make("h2", {}, title(current), make("small", {}, id))];
     if (reading.pictures.length) {
       const images = reading.pictures.map((picture, index) =>
         make("img", { src: data.pictures[picture], alt: `Picture ${index + 1} of ${title(current)}` }));
