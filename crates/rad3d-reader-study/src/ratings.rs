@@ -179,7 +179,7 @@ impl Ratings {
             {
                 let names: Vec<&str> = one.reports.keys().map(String::as_str).collect();
                 let what = format!("reading {}: has reports {}", at + 1, names.join(", "));
-                let last = self::letter(reading.reports.len() - 1);
+                let last = letter(reading.reports.len() - 1);
                 return Err(malformed(
                     path,
                     format!("{what}; the sheet has A to {last}"),
