@@ -235,11 +235,6 @@ impl Ratings {
     }
 }
 
-/// The letter of a reading's last report.
-fn last_letter(reading: &ReadingKey) -> char {
-    letter(reading.reports.len().saturating_sub(1))
-}
-
 fn malformed(path: &Path, what: String) -> ReaderStudyError {
     let hint = "give the file that the sheet saved, unchanged";
     ReaderStudyError::new(Fault::Answers, path, what, hint)

@@ -132,8 +132,9 @@
 
   // ---- The page
 
+  // The list goes by numbers alone: ids in it would show at a glance which cases come twice.
   function title(at) {
-    return data.readings[at].id ?? `Case ${at + 1}`;
+    return `Case ${at + 1}`;
   }
 
   function texts({ findings, impression }) {
@@ -204,7 +205,8 @@
   function show(at, focus = true) {
     current = Math.max(0, Math.min(data.readings.length - 1, at));
     const reading = data.readings[current];
-    const parts = [make("h2", {}, title(current))];
+    const id = reading.id === null ? "" : ` · ${reading.id}`;
+    const parts = [make("h2", {}, title(current), make("small", {}, id))];
     if (reading.pictures.length) {
       const images = reading.pictures.map((picture, index) =>
         make("img", { src: data.pictures[picture], alt: `Picture ${index + 1} of ${title(current)}` }));
@@ -268,12 +270,18 @@
     enter(fields().find((field) => field.classList.contains("open")));
   }
 
-  function answerByKey(point) {
+  // A point of a scale; among errors, the n-th tag, 0 being "No error".
+  function answerByKey(digit) {
     const field = document.activeElement.closest("fieldset") ?? fields().find((one) => one.classList.contains("open"));
-    const input = field?.querySelector(`input[type=radio][value="${point}"]`);
+    const ticks = field?.dataset.question === "errors";
+    const input = ticks
+      ? field.querySelectorAll("input[type=checkbox]")[digit]
+      : field?.querySelector(`input[type=radio][value="${digit}"]`);
     if (!input) return;
     input.click();
-    enter(fields()[fields().indexOf(field) + 1]);
+    if (!ticks || digit === "0") enter(fields()[fields().indexOf(field) + 1]);
+    else if (input.checked && input.value === data.other) field.querySelector("input[type=text]").focus();
+    else input.focus();
   }
 
   function move(step) {
@@ -282,13 +290,25 @@
     enter(all[at < 0 ? 0 : at + step]);
   }
 
+  // Out of a field of words, to the question after its report's errors.
+  function leaveWords(words) {
+    const errors = words.closest("section").querySelector("fieldset[data-question=errors]");
+    words.blur();
+    enter(fields()[fields().indexOf(errors) + 1]);
+  }
+
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.activeElement.matches("textarea, input[type=text]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.target.matches("textarea, input[type=text]")) {
+      const leaves = event.key === "Escape" || (event.key === "Enter" && event.target.matches("input"));
+      if (leaves) leaveWords(event.target);
+      return;
+    }
     const keys = {
       n: () => show(current + 1), p: () => show(current - 1), u: nextOpen, s: save,
       ArrowDown: () => move(1), ArrowUp: () => move(-1),
     };
-    const action = /^[1-5]$/.test(event.key) ? () => answerByKey(event.key) : keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const action = /^[0-9]$/.test(event.key) ? () => answerByKey(event.key) : keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     event.preventDefault();
     action();

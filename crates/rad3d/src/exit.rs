@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use rad3d_embeddings::EmbeddingsError;
 use rad3d_nn::NnError;
-use rad3d_reader_study::ReaderStudyError;
 use rad3d_report::ReportError;
 use rad3d_study::StudyError;
 use rad3d_train::TrainError;
@@ -79,9 +78,6 @@ pub(crate) fn classify(error: &anyhow::Error) -> (u8, Option<&str>) {
         return (2, Some(&error.hint));
     }
     if let Some(error) = error.downcast_ref::<ReportError>() {
-        return (2, Some(&error.hint));
-    }
-    if let Some(error) = error.downcast_ref::<ReaderStudyError>() {
         return (2, Some(&error.hint));
     }
     if let Some(error) = error.downcast_ref::<TrainError>() {

@@ -66,13 +66,12 @@ fn kappas(
         };
         (0..key.systems.len()).filter_map(pair).collect::<Vec<_>>()
     };
+    // Cases are drawn from those that pair something: of second readings, few do.
+    let paired = |case: &usize| sides.iter().any(|sides| !of_case(sides, *case).is_empty());
+    let cases: Vec<usize> = (0..key.cases.len()).filter(paired).collect();
     let groups: Vec<Vec<Vec<(u8, u8)>>> = sides
         .iter()
-        .map(|sides| {
-            (0..key.cases.len())
-                .map(|case| of_case(sides, case))
-                .collect()
-        })
+        .map(|sides| cases.iter().map(|&case| of_case(sides, case)).collect())
         .collect();
     let counts: Vec<usize> = groups
         .iter()

@@ -34,7 +34,6 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         #[cfg(feature = "train")]
         Verb::Train(args) => train::run(&args),
         Verb::Study(args) => study::run(&args),
-        Verb::ReaderStudy(args) => reader_study::run(&args),
         Verb::Phantom(args) => phantom::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }
