@@ -29,6 +29,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Verb::Model(args) => model::run(&args),
         Verb::Label(args) => label::run(&args),
         Verb::Evaluate(args) => evaluate::run(&args),
+        Verb::ReaderStudy(args) => reader_study::run(&args),
         Verb::Generate(args) => generate::run(&args),
         Verb::Pack(args) => pack::run(&args),
         #[cfg(feature = "train")]
