@@ -65,6 +65,7 @@ fn run() -> Result<String, Failure> {
                     .enumerate()
                     .map(|(place, &id)| (PREFIX - 1 + place, id))
                     .collect(),
+                weights: Vec::new(),
             }
         })
         .collect();
