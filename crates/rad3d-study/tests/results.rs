@@ -50,7 +50,7 @@ const REPORTS: usize = 60;
 
 /// Whether report `at` has label `label`: a pattern without an order.
 fn has(at: usize, label: usize) -> bool {
-    (at * 7 + label * 5 + at / 3) % 3 == 0
+    (at * 7 + label * 5 + at / 3).is_multiple_of(3)
 }
 
 /// Whether a system that is right `right` of ten times is right here.

@@ -1,7 +1,5 @@
 //! Settings, and the cells that they make.
 
-#![expect(clippy::unwrap_used, reason = "a test without its files has failed")]
-
 use std::path::Path;
 
 use proptest::prelude::*;

@@ -124,24 +124,7 @@ fn panel(
         corner,
     };
     axes(svg, &scale, title);
-    for row in summary.baselines() {
-        let Some(score) = row.score(test, key) else {
-            continue;
-        };
-        let [_, y] = scale.place(1.0, score.value);
-        let _ = write!(
-            svg,
-            "<path class=\"base\" d=\"M{:.1} {y:.1}h{}\"><title>{} {:.3}</title></path>\
-             <text class=\"small\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            corner[0],
-            PANEL[0],
-            escaped(&row.title),
-            score.value,
-            corner[0] + 3.0,
-            y - 2.5,
-            escaped(&row.title)
-        );
-    }
+    baselines(svg, &scale, summary, test, key);
     for variant in VARIANTS {
         let of_variant = cells.iter().filter(|row| {
             row.cell
@@ -151,6 +134,34 @@ fn panel(
         let mut points: Vec<(f64, &Row)> = of_variant.map(|row| (parameters(row), *row)).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         series(svg, &scale, variant, &points, test, key);
+    }
+}
+
+/// A dashed line for each baseline. Their names stand above them, and above each other where lines
+/// lie close.
+fn baselines(svg: &mut String, scale: &Scale, summary: &Summary, test: &str, key: &str) {
+    let mut lines: Vec<(f64, f64, &Row)> = summary
+        .baselines()
+        .filter_map(|row| {
+            let value = row.score(test, key)?.value;
+            Some((scale.place(1.0, value)[1], value, row))
+        })
+        .collect();
+    lines.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let [left, _] = scale.corner;
+    let mut above = f64::INFINITY;
+    for (y, value, row) in lines {
+        let text = (y - 2.5).min(above - 10.0);
+        above = text;
+        let _ = write!(
+            svg,
+            "<path class=\"base\" d=\"M{left:.1} {y:.1}h{}\"><title>{} {value:.3}</title></path>\
+             <text class=\"small\" x=\"{:.1}\" y=\"{text:.1}\">{}</text>",
+            PANEL[0],
+            escaped(&row.title),
+            left + 3.0,
+            escaped(&row.title)
+        );
     }
 }
 
@@ -181,10 +192,15 @@ fn axes(svg: &mut String, scale: &Scale, title: &str) {
     let _ = write!(
         svg,
         "<path class=\"axis\" d=\"M{left:.1} {bottom:.1}H{right:.1}\"/>\
-         <text class=\"title\" x=\"{left:.1}\" y=\"{:.1}\">{}</text>\
+         <text class=\"title\" x=\"{left:.1}\" y=\"{:.1}\"{}>{}</text>\
          <text class=\"small\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">trainable parameters\
          </text>",
         top - 10.0,
+        // A long one in a smaller hand, so that it stays within its panel.
+        match title.chars().count() {
+            ..=28 => "",
+            _ => " style=\"font-size:11px\"",
+        },
         escaped(title),
         (left + right) / 2.0,
         bottom + 27.0
