@@ -1,5 +1,9 @@
 //! The Burn modules against the same golden values as the inference path.
 #![cfg(feature = "burn")]
+#![cfg_attr(
+    feature = "burn",
+    expect(clippy::unwrap_used, reason = "a test without its files has failed")
+)]
 
 mod common;
 

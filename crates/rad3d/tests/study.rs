@@ -93,6 +93,7 @@ mod with_the_engine {
             tower_sha256: "t".to_owned(),
             head_sha256: Some("h".to_owned()),
             recipe: "{}".to_owned(),
+            precision: "f32".to_owned(),
             labels: names,
         };
         fs::write(place.join(format!("{name}.csv")), reports).unwrap();
