@@ -1,6 +1,6 @@
 //! Times the full-size tower: one encoding for every line on standard input.
 //!
-//! `tower_bench WEIGHTS.safetensors VOLUME.f32`, driven by `benches/tower.py`. Prints one JSON
+//! `tower_bench WEIGHTS.safetensors VOLUME.f32 [f32|bf16]`, driven by `benches/tower.py`. Prints one JSON
 //! object a line: `{"load_s"}`, then `{"seconds", "cpu_s", "latent"}` for every encoding, and at the end
 //! `{"peak_rss_mb"}`. Threads: `RAYON_NUM_THREADS`.
 
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use memmap2::Mmap;
+use rad3d_nn::cpu::Precision;
 use rad3d_nn::{CtVit, CtVitConfig, Fault, NnError, Weight, WeightSource};
 use safetensors::SafeTensors;
 use serde_json::json;
@@ -76,11 +77,17 @@ fn peak_rss_mb() -> Option<f64> {
 #[expect(clippy::print_stdout, reason = "its output is its purpose")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args().collect();
-    let [_, weights, volume] = arguments.as_slice() else {
-        return Err("usage: tower_bench WEIGHTS.safetensors VOLUME.f32".into());
+    let (weights, volume, precision) = match arguments.as_slice() {
+        [_, weights, volume] => (weights, volume, Precision::F32),
+        [_, weights, volume, precision] => (weights, volume, precision.parse()?),
+        _ => return Err("usage: tower_bench WEIGHTS.safetensors VOLUME.f32 [f32|bf16]".into()),
     };
     let started = Instant::now();
-    let tower = CtVit::load(&CtVitConfig::default(), &mut Mapped(map(weights)?))?;
+    let tower = CtVit::load_in(
+        precision,
+        &CtVitConfig::default(),
+        &mut Mapped(map(weights)?),
+    )?;
     println!("{}", json!({ "load_s": started.elapsed().as_secs_f64() }));
 
     let volume = map(volume)?;
