@@ -18,7 +18,7 @@ mod tile;
 pub use attention::{AttentionBias, AttentionShape, attend};
 pub(crate) use elementwise::{
     LENGTH_EPSILON, NORM_EPSILON, add_bias, dot, exp, geglu, geglu_back, gelu, l2_normalise,
-    normalise_row, relu, softmax, sum_of,
+    largest, normalise_row, relu, softmax, softmax_back, sum_of,
 };
 pub use isa::Isa;
 pub(crate) use isa::vectorised;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::config::{EncoderActivation, TextEncoderConfig};
 use super::weights::{Block, Linear, Norm, Weights};
-use crate::cpu::{Isa, add_bias, exp, gelu, relu, sum_of, vectorised};
+use crate::cpu::{Isa, add_bias, gelu, relu, softmax, sum_of, vectorised};
 use crate::matmul::{Matrix, matmul, matmul_into};
 
 impl Linear {
@@ -129,18 +129,6 @@ vectorised! {
         let scale = 1.0 / (variance + epsilon).sqrt();
         for ((x, &gain), &shift) in x.iter_mut().zip(gain).zip(shift) {
             *x = crate::cpu::fma::<FMA>((*x - mean) * scale, gain, shift);
-        }
-    }
-
-    /// exp(score − largest), divided by their sum.
-    fn softmax(scores: &mut [f32]) {
-        let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        for score in scores.iter_mut() {
-            *score = exp::<FMA>(*score - largest);
-        }
-        let scale = 1.0 / sum_of(scores, |share| share);
-        for share in scores {
-            *share *= scale;
         }
     }
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::super::config::DecoderConfig;
 use super::super::rotary::RotaryTable;
 use super::BlockLayout;
-use super::ops::{add, add_rms_norm_back, gated, gated_back, rms_norm, softmax, softmax_back};
-use crate::cpu::Isa;
+use super::ops::{add, add_rms_norm_back, gated, gated_back, rms_norm};
+use crate::cpu::{Isa, softmax, softmax_back};
 use crate::matmul::{Matrix, matmul_into};
 
 /// A block at work on a stack of sequences.

@@ -1,8 +1,8 @@
-//! Element by element: the norm, the gate, softmax and cross-entropy, forwards and backwards.
+//! Element by element: the norm, the gate and cross-entropy, forwards and backwards.
 
 use std::iter::zip;
 
-use crate::cpu::{Isa, exp, sum_of, vectorised};
+use crate::cpu::{Isa, exp, largest, sum_of, vectorised};
 
 /// RMSNorm of rows of `gain`'s width; also each row's inverse root mean square.
 pub(super) fn rms_norm(isa: Isa, x: &[f32], gain: &[f32], epsilon: f32) -> (Vec<f32>, Vec<f32>) {
@@ -95,28 +95,6 @@ vectorised! {
         }
     }
 
-    pub(super) fn softmax(row: &mut [f32]) {
-        let most = largest(row);
-        for value in row.iter_mut() {
-            *value = exp::<FMA>(*value - most);
-        }
-        let factor = 1.0 / sum_of(row, |value| value);
-        for value in row.iter_mut() {
-            *value *= factor;
-        }
-    }
-
-    /// From the gradient `errors` of a row of `softmax` values to that of what went in.
-    pub(super) fn softmax_back(softmax: &[f32], errors: &mut [f32]) {
-        for (error, value) in zip(&mut *errors, softmax) {
-            *error *= value;
-        }
-        let sum = sum_of(errors, |error| error);
-        for (error, value) in zip(errors, softmax) {
-            *error -= value * sum;
-        }
-    }
-
     /// Cross-entropy of a row of logits whose right answer is `token`; leaves `share` times its
     /// gradient in their place.
     pub(super) fn cross_entropy(logits: &mut [f32], token: usize, share: f32) -> f64 {
@@ -137,20 +115,4 @@ vectorised! {
         logits[token] -= share;
         sum.ln() - f64::from(wanted)
     }
-}
-
-/// The largest of some values, in 16 strands.
-#[inline(always)]
-fn largest(values: &[f32]) -> f32 {
-    let mut strands = [f32::NEG_INFINITY; 16];
-    let (chunks, rest) = values.as_chunks::<16>();
-    for chunk in chunks {
-        for (strand, &value) in zip(&mut strands, chunk) {
-            *strand = if value > *strand { value } else { *strand };
-        }
-    }
-    strands
-        .iter()
-        .chain(rest)
-        .fold(f32::NEG_INFINITY, |most, &value| most.max(value))
 }

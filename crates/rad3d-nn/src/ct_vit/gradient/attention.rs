@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::bias::BiasPass;
 use super::norm::Normed;
-use crate::cpu::{Isa, LENGTH_EPSILON, softmax};
+use crate::cpu::{Isa, LENGTH_EPSILON, softmax, softmax_back};
 use crate::ct_vit::config::CtVitConfig;
 use crate::matmul::{Matrix, matmul, matmul_into};
 
@@ -151,6 +151,7 @@ impl AttentionLayout {
         let mut keys_back = vec![0.0; tokens * inner];
         let mut kv_back = vec![0.0; tokens * 2 * inner];
         let square = length * length;
+        let isa = Isa::detect();
         let mut scores_back = vec![0.0; square];
         let (bias, mut bias_sums) = bias.unzip();
         for (place, shares) in kept.shares.chunks_exact(square).enumerate() {
@@ -173,10 +174,7 @@ impl AttentionLayout {
                 .chunks_exact_mut(length)
                 .zip(shares.chunks_exact(length))
             {
-                let along: f32 = back.iter().zip(shares).map(|(b, s)| b * s).sum();
-                for (back, share) in back.iter_mut().zip(shares) {
-                    *back = share * (*back - along);
-                }
+                softmax_back(isa, shares, back);
             }
             if let (Some(bias), Some(sums)) = (bias, bias_sums.as_deref_mut()) {
                 bias.gather(head, &scores_back, sums);
