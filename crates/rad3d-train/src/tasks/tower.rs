@@ -123,11 +123,8 @@ impl TowerSettings {
         let device = device(&self.fit.device)?;
         let config = CtVitConfig::from(self.tower);
         let mut weights = InitialWeights::new(self.fit.seed);
-        let path = match self.method {
-            TowerMethod::Gradient => &*self.fit.device,
-            TowerMethod::ClosedForm => "engine",
-        };
-        let (tower, gradient) = fresh(&config, &mut weights, path, &device)?;
+        let written_out = self.method == TowerMethod::Gradient && self.fit.device == "cpu";
+        let (tower, gradient) = fresh(&config, &mut weights, written_out, &device)?;
         let ids = |cases: &[Case]| cases.iter().map(|case| case.id.clone()).collect();
         let task = TowerTask {
             settings: self.clone(),

@@ -18,15 +18,15 @@ pub struct TrainedTower {
     pub(super) tensors: Option<CtVitModule>,
 }
 
-/// A tower of fresh weights, and the written-out gradient if it serves: on the CPU, without a
-/// codebook.
+/// A tower of fresh weights; with the written-out gradient where it is wanted and serves, which it
+/// does without a codebook.
 pub(super) fn fresh(
     config: &CtVitConfig,
     seed: &mut InitialWeights,
-    device_name: &str,
+    written_out: bool,
     device: &Device,
 ) -> Result<(TrainedTower, Option<GradientTower>)> {
-    if device_name != "cpu" || config.codebook.is_some() {
+    if !written_out || config.codebook.is_some() {
         let tower = TrainedTower {
             flat: None,
             tensors: Some(CtVitModule::load(config, seed, device)?),
