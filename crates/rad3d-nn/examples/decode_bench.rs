@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use rad3d_nn::causal_lm::{Arithmetic, CausalLm, LmOptions, LogitsOf, Segment, SegmentInput};
+use rad3d_nn::generate::most_likely;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -73,7 +74,9 @@ fn run() -> Result<String, Failure> {
         .collect();
     let before_prefill = Instant::now();
     let mut logits = model.forward(&mut cache, &segments, LogitsOf::Last)?;
-    let mut next: Vec<[u32; 1]> = (0..sequences).map(|row| [best(logits.row(row))]).collect();
+    let mut next: Vec<[u32; 1]> = (0..sequences)
+        .map(|row| [most_likely(logits.row(row))])
+        .collect();
     let (prefill, first_token) = (before_prefill.elapsed(), begin.elapsed());
 
     let before_decode = Instant::now();
@@ -87,7 +90,9 @@ fn run() -> Result<String, Failure> {
             })
             .collect();
         logits = model.forward(&mut cache, &segments, LogitsOf::Last)?;
-        next = (0..sequences).map(|row| [best(logits.row(row))]).collect();
+        next = (0..sequences)
+            .map(|row| [most_likely(logits.row(row))])
+            .collect();
     }
     let decode = before_decode.elapsed().as_secs_f64();
     // Before the bandwidth test takes memory of its own.
@@ -107,16 +112,6 @@ fn run() -> Result<String, Failure> {
         peak_mb,
         next.first().map_or(0, |token| token[0]),
     ))
-}
-
-fn best(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (index, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = index;
-        }
-    }
-    best as u32
 }
 
 /// Bytes a second that two threads read from memory, 128 MB each; the best of three.

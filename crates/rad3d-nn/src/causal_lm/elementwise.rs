@@ -1,6 +1,7 @@
 //! Norms and activation functions.
 
 use super::config::{Activation, Norm};
+use super::pool::Pool;
 use super::rows::Rows;
 use super::simd::{Isa, LANES, Simd, dispatch};
 
@@ -39,11 +40,10 @@ pub(super) fn normalise(norm: Norm, weights: &NormWeights, values: &mut [f32]) {
 }
 
 /// Normalises every row.
-pub(super) fn normalised(norm: Norm, weights: &NormWeights, rows: &Rows) -> Rows {
+pub(super) fn normalised(norm: Norm, weights: &NormWeights, rows: &Rows, pool: &Pool) -> Rows {
     let mut rows = rows.clone();
-    for index in 0..rows.count() {
-        normalise(norm, weights, rows.row_mut(index));
-    }
+    let mut each: Vec<_> = rows.each_mut().collect();
+    pool.for_each(&mut each, &|row| normalise(norm, weights, row));
     rows
 }
 

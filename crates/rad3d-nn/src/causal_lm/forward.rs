@@ -53,7 +53,9 @@ impl CausalLm {
         places: &[Place],
         cache: &mut KvCache,
     ) {
-        let norm = |weights: &NormWeights, rows: &Rows| normalised(self.config.norm, weights, rows);
+        let norm = |weights: &NormWeights, rows: &Rows| {
+            normalised(self.config.norm, weights, rows, &self.pool)
+        };
         match (self.config.norm_place, self.config.residual) {
             (NormPlace::Before, Residual::Sequential) => {
                 let input = norm(&block.attention_norm, stream);
@@ -90,23 +92,30 @@ impl CausalLm {
         let [mut queries, mut keys, values] =
             self.linear(input, [&block.query, &block.key, &block.value]);
         let scale = 1.0 / (width as f32).sqrt();
-        for (index, &place) in places.iter().enumerate() {
-            for (rows, norm) in [
-                (&mut queries, &block.query_norm),
-                (&mut keys, &block.key_norm),
-            ] {
-                for head in rows.row_mut(index).chunks_exact_mut(width) {
-                    if let Some(norm) = norm {
-                        normalise(config.norm, norm, head);
-                    }
-                    if let Some(rotary) = &cache.rotary {
-                        rotary.turn(head, place.position);
-                    }
+        let rotary = cache.rotary.as_ref();
+        let turn = |heads: &mut [f32], norm: &Option<NormWeights>, place: &Place| {
+            for head in heads.chunks_exact_mut(width) {
+                if let Some(norm) = norm {
+                    normalise(config.norm, norm, head);
+                }
+                if let Some(rotary) = rotary {
+                    rotary.turn(head, place.position);
                 }
             }
-            for value in queries.row_mut(index) {
+        };
+        let mut tokens: Vec<_> = queries
+            .each_mut()
+            .zip(keys.each_mut())
+            .zip(places)
+            .collect();
+        self.pool.for_each(&mut tokens, &|((query, key), place)| {
+            turn(query, &block.query_norm, place);
+            turn(key, &block.key_norm, place);
+            for value in query.iter_mut() {
                 *value *= scale;
             }
+        });
+        for (index, &place) in places.iter().enumerate() {
             cache.store(layer, place, keys.row(index), values.row(index));
         }
 
@@ -114,25 +123,33 @@ impl CausalLm {
         let shared = mixed.shared();
         let sharing = config.heads / config.kv_heads;
         let cache = &*cache;
-        let pieces = places.len() * config.heads;
-        let grain = (pieces / (self.pool.threads() * PIECES_PER_THREAD)).max(1);
+        // All heads that share keys and values go together, unless threads would have nothing to do.
+        let wanted = self.pool.threads() * PIECES_PER_THREAD;
+        let together = if places.len() * config.kv_heads >= wanted {
+            sharing
+        } else {
+            1
+        };
+        let groups = config.heads / together;
+        let pieces = places.len() * groups;
+        let grain = (pieces / wanted).max(1);
         self.pool.for_ranges(pieces, grain, &|range| {
             let mut scores = Vec::new();
             for piece in range {
-                let (index, head) = (piece / config.heads, piece % config.heads);
+                let (index, group) = (piece / groups, piece % groups);
                 let place = places[index];
-                let (keys, values) = cache.head(layer, place.sequence, head / sharing);
-                let length = place.position + 1;
-                scores.resize(length.next_multiple_of(LANES), 0.0);
-                let query = &queries.row(index)[head * width..][..width];
-                // SAFETY: each piece is one head of one row, visited once; `mixed` lives on.
-                let out = unsafe { shared.columns(index, head * width, width) };
+                let first_head = group * together;
+                let (keys, values) = cache.head(layer, place.sequence, first_head / sharing);
+                let columns = first_head * width..(first_head + together) * width;
+                let own_queries = &queries.row(index)[columns.clone()];
+                // SAFETY: each piece is some heads of one row, visited once; `mixed` lives on.
+                let out = unsafe { shared.columns(index, columns.start, columns.len()) };
                 let seen = attention::Seen {
                     keys,
                     values,
-                    length,
+                    length: place.position + 1,
                 };
-                attention::attend(self.isa, query, seen, &mut scores, out);
+                attention::attend(self.isa, width, own_queries, seen, &mut scores, out);
             }
         });
         let [output] = self.linear(&mixed, [&block.output]);
@@ -156,7 +173,7 @@ impl CausalLm {
             &through.matrix,
             beside.map_or(&through.matrix, |up| &up.matrix),
         ];
-        let product_input = Input::new(self.isa, input, self.arithmetic, &matrices);
+        let product_input = Input::new(self.isa, input, self.arithmetic, &matrices, &self.pool);
         let (inner_columns, outer_columns) = (inner.shared(), outer.shared());
         let panels = through.matrix.panels();
         self.pool
@@ -188,6 +205,7 @@ impl CausalLm {
             input,
             self.arithmetic,
             &maps.map(|map| &map.matrix),
+            &self.pool,
         );
         let shared: [_; K] = outputs.each_mut().map(Rows::shared);
         let panels = maps.iter().map(|map| map.matrix.panels()).sum();
@@ -221,7 +239,7 @@ impl CausalLm {
     pub(super) fn head(&self, stream: &Rows) -> Rows {
         let weights = &self.weights;
         let mut rows = match &weights.final_norm {
-            Some(norm) => normalised(self.config.norm, norm, stream),
+            Some(norm) => normalised(self.config.norm, norm, stream, &self.pool),
             None => stream.clone(),
         };
         if let Some(project) = &weights.project_out {
@@ -233,7 +251,7 @@ impl CausalLm {
             .as_ref()
             .map_or(&weights.tokens, |head| &head.matrix);
         let mut logits = Rows::zeros(rows.count(), matrix.rows());
-        let input = Input::new(self.isa, &rows, self.arithmetic, &[matrix]);
+        let input = Input::new(self.isa, &rows, self.arithmetic, &[matrix], &self.pool);
         let shared = logits.shared();
         self.pool.for_ranges(
             matrix.panels(),

@@ -57,6 +57,7 @@ impl<'a> Input<'a> {
         rows: &'a Rows,
         arithmetic: Arithmetic,
         matrices: &[&Matrix],
+        pool: &Pool,
     ) -> Self {
         let kind = match arithmetic {
             Arithmetic::Exact => None,
@@ -73,7 +74,7 @@ impl<'a> Input<'a> {
             rows,
             rounded: kind
                 .filter(|_| wanted)
-                .map(|kind| RoundedRows::new(isa, rows, kind)),
+                .map(|kind| RoundedRows::new(isa, rows, kind, pool)),
         }
     }
 }
@@ -417,8 +418,10 @@ mod tests {
                 matrix.row(rows - 1, &mut row);
                 assert_eq!(row, expected[(rows - 1) * columns..]);
                 for isa in Isa::available() {
+                    let pool = Pool::new(2).unwrap();
                     let mut out = Rows::zeros(count, rows);
-                    let product_input = Input::new(isa, &input, Arithmetic::Fast, &[&matrix]);
+                    let product_input =
+                        Input::new(isa, &input, Arithmetic::Fast, &[&matrix], &pool);
                     let panels = 0..matrix.panels();
                     // SAFETY: `out` has a row for each input and columns for all panels.
                     unsafe { matrix.multiply(isa, panels, &product_input, out.shared()) };
@@ -454,7 +457,9 @@ mod tests {
         let product = |values: &[f32]| {
             let input = Rows::from_packed(columns, values);
             let mut out = Rows::zeros(input.count(), rows);
-            let product_input = Input::new(Isa::detect(), &input, Arithmetic::Exact, &[&matrix]);
+            let pool = Pool::new(1).unwrap();
+            let product_input =
+                Input::new(Isa::detect(), &input, Arithmetic::Exact, &[&matrix], &pool);
             // SAFETY: `out` has a row for each input and columns for all panels.
             unsafe {
                 matrix.multiply(

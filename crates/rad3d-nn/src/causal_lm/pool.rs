@@ -137,6 +137,23 @@ impl Pool {
         });
     }
 
+    /// Calls `job` with every item, each on one of the threads.
+    pub(crate) fn for_each<T: Send>(&self, items: &mut [T], job: &(dyn Fn(&mut T) + Sync)) {
+        struct Start<T>(*mut T);
+        // SAFETY: the items may be sent to other threads, and no two threads get the same one.
+        unsafe impl<T: Send> Sync for Start<T> {}
+        let start = Start(items.as_mut_ptr());
+        let start = &start;
+        let grain = items.len().div_ceil(2 * self.threads());
+        self.for_ranges(items.len(), grain, &|range| {
+            // SAFETY: ranges lie inside the slice and do not overlap; `items` is borrowed until all
+            // have been visited.
+            let own =
+                unsafe { std::slice::from_raw_parts_mut(start.0.add(range.start), range.len()) };
+            own.iter_mut().for_each(job);
+        });
+    }
+
     /// Runs `job` once on the caller's thread and on every worker that comes before it is done.
     ///
     /// The job must therefore share out its work by itself.
@@ -279,6 +296,21 @@ mod tests {
                 visits
                     .iter()
                     .all(|count| count.load(Ordering::Relaxed) == 1)
+            );
+        }
+    }
+
+    #[test]
+    fn every_item_is_changed_once() {
+        let pool = Pool::new(3).unwrap();
+        for count in 0..40 {
+            let mut items: Vec<usize> = (0..count).collect();
+            pool.for_each(&mut items, &|item| *item = 2 * *item + 1);
+            assert!(
+                items
+                    .iter()
+                    .enumerate()
+                    .all(|(index, &item)| item == 2 * index + 1)
             );
         }
     }

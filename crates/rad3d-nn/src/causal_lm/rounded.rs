@@ -1,7 +1,8 @@
 //! A batch of vectors, rounded to whole numbers for products with quantised weights.
 
+use super::pool::Pool;
 use super::rows::Rows;
-use super::simd::{Isa, LANES, Simd, dispatch};
+use super::simd::{Isa, Simd, dispatch};
 
 /// Columns that share one scale of rounded activations.
 pub(super) const BLOCK: usize = 32;
@@ -57,7 +58,7 @@ pub(super) struct RoundedRows {
 
 impl RoundedRows {
     /// Rounds `rows`, whose width is a multiple of 32.
-    pub(super) fn new(isa: Isa, rows: &Rows, kind: CodeKind) -> Self {
+    pub(super) fn new(isa: Isa, rows: &Rows, kind: CodeKind, pool: &Pool) -> Self {
         let (count, width) = (rows.count(), rows.width());
         let values = count * width;
         let mut rounded = Self {
@@ -79,11 +80,43 @@ impl RoundedRows {
             sums_16: vec![0.0; values / SUM_GROUP],
             sums_32: vec![0.0; values / BLOCK],
         };
-        // SAFETY: `isa` was detected.
-        unsafe {
-            dispatch!(isa, round_rows::<>(rows: &Rows = rows, to: &mut RoundedRows = &mut rounded));
-        }
+        pool.for_each(&mut rounded.each_row(rows), &|row| {
+            // SAFETY: `isa` was detected.
+            unsafe { dispatch!(isa, round_row::<>(row: &mut RoundedRow<'_> = row)) }
+        });
         rounded
+    }
+
+    /// Everything that belongs to one row of `rows`, for all of them.
+    fn each_row<'a>(&'a mut self, rows: &'a Rows) -> Vec<RoundedRow<'a>> {
+        let (width, blocks) = (self.width.max(1), (self.width / BLOCK).max(1));
+        let codes: Vec<RowCodes<'a>> = match &mut self.codes {
+            Codes::Bytes(bytes) => bytes.chunks_exact_mut(width).map(RowCodes::Bytes).collect(),
+            Codes::Digits { high, low } => high
+                .chunks_exact_mut(width)
+                .zip(low.chunks_exact_mut(width))
+                .map(|(high, low)| RowCodes::Digits { high, low })
+                .collect(),
+            Codes::Words(words) => words.chunks_exact_mut(width).map(RowCodes::Words).collect(),
+        };
+        let mut byte_sums = self.byte_sums.chunks_exact_mut(blocks);
+        codes
+            .into_iter()
+            .zip(self.scales.chunks_exact_mut(blocks))
+            .zip(self.sums_16.chunks_exact_mut(blocks * BLOCK / SUM_GROUP))
+            .zip(self.sums_32.chunks_exact_mut(blocks))
+            .enumerate()
+            .map(
+                |(index, (((codes, scales), sums_16), sums_32))| RoundedRow {
+                    values: rows.row(index),
+                    codes,
+                    scales,
+                    byte_sums: byte_sums.next().unwrap_or_default(),
+                    sums_16,
+                    sums_32,
+                },
+            )
+            .collect()
     }
 
     /// The code of a column, whatever the layout.
@@ -98,116 +131,140 @@ impl RoundedRows {
     }
 }
 
-/// Plain loops, which the compiler turns into vector code for the instruction set of `S`.
-#[inline(always)]
-unsafe fn round_rows<S: Simd>(rows: &Rows, to: &mut RoundedRows) {
-    let blocks = to.width / BLOCK;
-    let largest_code = match to.codes {
-        Codes::Bytes(_) => LARGEST_DIGIT,
-        Codes::Digits { .. } | Codes::Words(_) => LARGEST_CODE,
-    } as f32;
-    for row in 0..to.count {
-        for (block, values) in rows.row(row).chunks_exact(BLOCK).enumerate() {
-            let block = row * blocks + block;
-            let largest = largest_size(values);
-            let scale = largest / largest_code;
-            let inverse = if largest > 0.0 {
-                largest_code / largest
-            } else {
-                0.0
-            };
-            let mut codes = [0i32; BLOCK];
-            for (code, value) in codes.iter_mut().zip(values) {
-                *code = nearest(value * inverse);
-            }
-            to.scales[block] = scale;
-            let (first, second) = codes.split_at(SUM_GROUP);
-            let halves = [sum_of_group(first), sum_of_group(second)];
-            let whole = halves[0] + halves[1];
-            to.sums_16[2 * block] = scale * halves[0] as f32;
-            to.sums_16[2 * block + 1] = scale * halves[1] as f32;
-            to.sums_32[block] = scale * whole as f32;
-            let high_sum = to.codes.store(block * BLOCK, &codes);
-            if let Some(sums) = to.byte_sums.get_mut(block) {
-                *sums = match to.codes {
-                    Codes::Digits { .. } => [high_sum, whole - DIGIT_BASE * high_sum],
-                    _ => [whole, 0],
-                };
-            }
-        }
-    }
+/// One row of [`RoundedRows`], and what it is made from.
+struct RoundedRow<'a> {
+    values: &'a [f32],
+    codes: RowCodes<'a>,
+    scales: &'a mut [f32],
+    /// Empty for words.
+    byte_sums: &'a mut [[i32; 2]],
+    sums_16: &'a mut [f32],
+    sums_32: &'a mut [f32],
 }
 
-impl Codes {
-    /// Stores the codes of a block and returns the sum of their high digits.
-    #[inline(always)]
-    fn store(&mut self, first: usize, codes: &[i32; BLOCK]) -> i32 {
-        let mut high_sum = 0;
-        match self {
-            Self::Bytes(bytes) => {
-                for (byte, code) in bytes[first..][..BLOCK].iter_mut().zip(codes) {
-                    *byte = *code as i8;
-                }
+/// One row of [`Codes`].
+enum RowCodes<'a> {
+    Bytes(&'a mut [i8]),
+    Digits {
+        high: &'a mut [i8],
+        low: &'a mut [i8],
+    },
+    Words(&'a mut [i16]),
+}
+
+/// Plain loops over arrays, which the compiler turns into vector code for the instruction set of `S`.
+#[inline(always)]
+unsafe fn round_row<S: Simd>(row: &mut RoundedRow<'_>) {
+    let (blocks, _) = row.values.as_chunks();
+    match &mut row.codes {
+        RowCodes::Bytes(bytes) => {
+            let (bytes, _) = bytes.as_chunks_mut::<BLOCK>();
+            for (block, (values, bytes)) in blocks.iter().zip(bytes).enumerate() {
+                let rounded = RoundedBlock::new(values, LARGEST_DIGIT);
+                *bytes = rounded.codes.map(|code| code as i8);
+                let sum = rounded.keep_sums(block, row.scales, row.sums_16, row.sums_32);
+                row.byte_sums[block] = [sum, 0];
             }
-            Self::Digits { high, low } => {
-                let high = &mut high[first..][..BLOCK];
-                let low = &mut low[first..][..BLOCK];
+        }
+        RowCodes::Digits { high, low } => {
+            let (high, _) = high.as_chunks_mut::<BLOCK>();
+            let (low, _) = low.as_chunks_mut::<BLOCK>();
+            for (block, ((values, high), low)) in blocks.iter().zip(high).zip(low).enumerate() {
+                let rounded = RoundedBlock::new(values, LARGEST_CODE);
                 let mut uppers = [0; BLOCK];
-                let digits = high.iter_mut().zip(low).zip(&mut uppers);
-                for (((high, low), kept), code) in digits.zip(codes) {
-                    let upper = nearest(*code as f32 * (1.0 / DIGIT_BASE as f32));
-                    *high = upper as i8;
-                    *low = (code - DIGIT_BASE * upper) as i8;
-                    *kept = upper;
+                for i in 0..BLOCK {
+                    let code = rounded.codes[i];
+                    uppers[i] = nearest(code as f32 * (1.0 / DIGIT_BASE as f32));
+                    high[i] = uppers[i] as i8;
+                    low[i] = (code - DIGIT_BASE * uppers[i]) as i8;
                 }
-                high_sum = sum_of_group(&uppers[..SUM_GROUP]) + sum_of_group(&uppers[SUM_GROUP..]);
-            }
-            Self::Words(words) => {
-                for (word, code) in words[first..][..BLOCK].iter_mut().zip(codes) {
-                    *word = *code as i16;
-                }
+                let sum = rounded.keep_sums(block, row.scales, row.sums_16, row.sums_32);
+                let [first, second] = sums_of_halves(&uppers);
+                let high_sum = first + second;
+                row.byte_sums[block] = [high_sum, sum - DIGIT_BASE * high_sum];
             }
         }
-        high_sum
+        RowCodes::Words(words) => {
+            let (words, _) = words.as_chunks_mut::<BLOCK>();
+            for (block, (values, words)) in blocks.iter().zip(words).enumerate() {
+                let rounded = RoundedBlock::new(values, LARGEST_CODE);
+                *words = rounded.codes.map(|code| code as i16);
+                rounded.keep_sums(block, row.scales, row.sums_16, row.sums_32);
+            }
+        }
     }
 }
 
-/// Sum of 16 codes, halved again and again rather than one after the other, which is four additions
-/// of vectors.
+/// A block of values as whole numbers: `value ≈ scale * code`.
+struct RoundedBlock {
+    codes: [i32; BLOCK],
+    scale: f32,
+}
+
+impl RoundedBlock {
+    #[inline(always)]
+    fn new(values: &[f32; BLOCK], largest_code: i32) -> Self {
+        let largest = largest_size(values);
+        let largest_code = largest_code as f32;
+        let inverse = if largest > 0.0 {
+            largest_code / largest
+        } else {
+            0.0
+        };
+        let mut codes = [0; BLOCK];
+        for i in 0..BLOCK {
+            codes[i] = nearest(values[i] * inverse);
+        }
+        Self {
+            codes,
+            scale: largest / largest_code,
+        }
+    }
+
+    /// Stores scale and sums of block number `block`, and returns the sum of its codes.
+    #[inline(always)]
+    fn keep_sums(
+        &self,
+        block: usize,
+        scales: &mut [f32],
+        sums_16: &mut [f32],
+        sums_32: &mut [f32],
+    ) -> i32 {
+        let [first, second] = sums_of_halves(&self.codes);
+        scales[block] = self.scale;
+        sums_16[2 * block] = self.scale * first as f32;
+        sums_16[2 * block + 1] = self.scale * second as f32;
+        sums_32[block] = self.scale * (first + second) as f32;
+        first + second
+    }
+}
+
+/// Sums of the first and of the last 16 codes, halved again and again rather than one after the
+/// other, which is four additions of vectors.
 #[inline(always)]
-fn sum_of_group(codes: &[i32]) -> i32 {
-    let mut sums = [0; SUM_GROUP];
-    sums.copy_from_slice(codes);
+fn sums_of_halves(codes: &[i32; BLOCK]) -> [i32; 2] {
+    let mut sums = *codes;
     for half in [8, 4, 2, 1] {
         for i in 0..half {
             sums[i] += sums[i + half];
+            sums[SUM_GROUP + i] += sums[SUM_GROUP + i + half];
         }
     }
-    sums[0]
+    [sums[0], sums[SUM_GROUP]]
 }
 
-/// Largest absolute value, in eight strands that fit a vector.
+/// Largest absolute value, found by halving.
 #[inline(always)]
-fn largest_size(values: &[f32]) -> f32 {
-    let mut strands = [0f32; LANES];
-    for chunk in values.chunks_exact(LANES) {
-        for (strand, value) in strands.iter_mut().zip(chunk) {
-            // Not `max`, which asks for more care with NaN than one instruction takes.
-            let size = value.abs();
-            *strand = if size > *strand { size } else { *strand };
-        }
-    }
-    for half in [4, 2, 1] {
+fn largest_size(values: &[f32; BLOCK]) -> f32 {
+    let mut sizes = values.map(f32::abs);
+    for half in [16, 8, 4, 2, 1] {
         for i in 0..half {
-            let other = strands[i + half];
-            strands[i] = if other > strands[i] {
-                other
-            } else {
-                strands[i]
-            };
+            // Not `max`, which asks for more care with NaN than one instruction takes.
+            let other = sizes[i + half];
+            sizes[i] = if other > sizes[i] { other } else { sizes[i] };
         }
     }
-    strands[0]
+    sizes[0]
 }
 
 /// The nearest whole number to `x`, which is below 2^22 in size, by pushing the fraction out of
@@ -222,6 +279,10 @@ fn nearest(x: f32) -> i32 {
 mod tests {
     use super::*;
 
+    fn pool() -> Pool {
+        Pool::new(2).unwrap()
+    }
+
     #[test]
     fn codes_are_the_nearest_whole_numbers() {
         let values: Vec<f32> = (0..96)
@@ -230,7 +291,7 @@ mod tests {
         let rows = Rows::from_packed(96, &values);
         for kind in [CodeKind::Bytes, CodeKind::Digits, CodeKind::Words] {
             for isa in Isa::available() {
-                let rounded = RoundedRows::new(isa, &rows, kind);
+                let rounded = RoundedRows::new(isa, &rows, kind, &pool());
                 for (column, value) in values.iter().enumerate() {
                     let scale = rounded.scales[column / BLOCK];
                     let gap = (rounded.code(0, column) as f32 * scale - value).abs();
@@ -251,8 +312,8 @@ mod tests {
             .map(|i| (i as f32 * 0.7).sin() * i as f32)
             .collect();
         let rows = Rows::from_packed(128, &values);
-        let digits = RoundedRows::new(Isa::detect(), &rows, CodeKind::Digits);
-        let words = RoundedRows::new(Isa::detect(), &rows, CodeKind::Words);
+        let digits = RoundedRows::new(Isa::detect(), &rows, CodeKind::Digits, &pool());
+        let words = RoundedRows::new(Isa::detect(), &rows, CodeKind::Words, &pool());
         for row in 0..2 {
             for column in 0..128 {
                 assert_eq!(digits.code(row, column), words.code(row, column));
@@ -268,7 +329,7 @@ mod tests {
     #[test]
     fn a_block_of_zeros_stays_zero() {
         for kind in [CodeKind::Bytes, CodeKind::Digits, CodeKind::Words] {
-            let rounded = RoundedRows::new(Isa::detect(), &Rows::zeros(2, 32), kind);
+            let rounded = RoundedRows::new(Isa::detect(), &Rows::zeros(2, 32), kind, &pool());
             assert!((0..32).all(|column| rounded.code(1, column) == 0));
             assert!(rounded.sums_16.iter().all(|&sum| sum == 0.0));
         }

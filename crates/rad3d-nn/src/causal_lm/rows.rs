@@ -54,6 +54,14 @@ impl Rows {
         &mut self.values[index * self.stride..][..self.width]
     }
 
+    /// All rows, to be changed independently.
+    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        let width = self.width;
+        self.values
+            .chunks_exact_mut(self.stride.max(1))
+            .map(move |row| &mut row[..width])
+    }
+
     pub(super) fn as_ptr(&self) -> *const f32 {
         self.values.as_ptr()
     }

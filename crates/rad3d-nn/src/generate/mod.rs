@@ -7,11 +7,11 @@ mod settings;
 
 use std::ops::ControlFlow;
 
-pub use scores::log_softmax;
+pub use scores::{log_softmax, most_likely};
 pub use settings::{BeamSettings, EarlyStopping, GenerationSettings, SampleSettings, Strategy};
 
 use sample::Sampler;
-use scores::{largest, log_probability, penalise};
+use scores::{log_probability, penalise};
 
 use crate::causal_lm::{CausalLm, LogitsOf, Segment, SegmentInput};
 use crate::{Fault, NnError, Result};
@@ -242,7 +242,7 @@ impl Draft {
         penalise(settings, &self.history, &mut scores);
         let token = match &mut self.sampler {
             Some(sampler) => sampler.draw(&scores),
-            None => largest(&scores),
+            None => most_likely(&scores),
         };
         let log_probability = log_probability(logits, token);
         self.history.push(token);

@@ -3,26 +3,34 @@
 use std::collections::HashSet;
 
 use super::settings::GenerationSettings;
+use crate::cpu::{Isa, exp, largest, sum_of, vectorised};
 
 /// Logarithms of the probabilities that `logits` stand for.
 pub fn log_softmax(logits: &[f32]) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits
-        .iter()
-        .map(|logit| f64::from((logit - largest).exp()))
-        .sum();
-    let shift = largest + sum.ln() as f32;
+    let shift = log_sum(Isa::detect(), logits);
     logits.iter().map(|logit| logit - shift).collect()
 }
 
 /// Logarithm of the probability of one token.
 pub(super) fn log_probability(logits: &[f32], token: u32) -> f32 {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits
-        .iter()
-        .map(|logit| f64::from((logit - largest).exp()))
-        .sum();
-    logits[token as usize] - largest - sum.ln() as f32
+    logits[token as usize] - log_sum(Isa::detect(), logits)
+}
+
+vectorised! {
+    /// `ln(sum of e^logit)`; short sums in 32 bits, their sum in 64.
+    fn log_sum(logits: &[f32]) -> f32 {
+        let largest = largest(logits);
+        let mut sum = 0.0;
+        for part in logits.chunks(1024) {
+            sum += f64::from(sum_of(part, |logit| exp::<FMA>(logit - largest)));
+        }
+        largest + sum.ln() as f32
+    }
+
+    /// The largest score.
+    fn highest(scores: &[f32]) -> f32 {
+        largest(scores)
+    }
 }
 
 /// Applies the penalties of `settings`; `history` are the ids of prompt and text so far.
@@ -55,14 +63,10 @@ pub(super) fn penalise(settings: &GenerationSettings, history: &[u32], scores: &
 }
 
 /// Index of the largest score, the first if several are equal.
-pub(super) fn largest(scores: &[f32]) -> u32 {
-    let mut best = 0;
-    for (index, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = index;
-        }
-    }
-    best as u32
+pub fn most_likely(scores: &[f32]) -> u32 {
+    let highest = highest(Isa::detect(), scores);
+    let found = scores.iter().position(|score| *score == highest);
+    found.unwrap_or(0) as u32
 }
 
 #[cfg(test)]
@@ -112,6 +116,11 @@ mod tests {
 
     #[test]
     fn the_first_of_equal_scores_wins() {
-        assert_eq!(largest(&[1.0, 3.0, 3.0, f32::NEG_INFINITY]), 1);
+        assert_eq!(most_likely(&[1.0, 3.0, 3.0, f32::NEG_INFINITY]), 1);
+        let many: Vec<f32> = (0..1000)
+            .map(|i| ((i * 37 % 251) as f32).min(200.0))
+            .collect();
+        let first = many.iter().position(|score| *score == 200.0);
+        assert_eq!(first, Some(most_likely(&many) as usize));
     }
 }

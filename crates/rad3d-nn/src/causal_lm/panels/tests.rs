@@ -146,13 +146,15 @@ proptest! {
         rows in 1usize..20,
         count in 1usize..14,
     ) {
+        let pool = Pool::new(2).unwrap();
         let mut noise = Noise(seed);
         for (format, dtype) in FORMATS {
             let case = case(format, dtype, rows, &mut noise);
             let values: Vec<f32> =
                 (0..count * case.columns).map(|_| 3.0 * noise.float()).collect();
             for (isa, kind) in kernels() {
-                let input = RoundedRows::new(isa, &Rows::from_packed(case.columns, &values), kind);
+                let rows = Rows::from_packed(case.columns, &values);
+                let input = RoundedRows::new(isa, &rows, kind, &pool);
                 let out = case.product(isa, &input);
                 for index in 0..count {
                     for row in 0..case.rows {
@@ -182,6 +184,7 @@ proptest! {
         rows in 1usize..40,
         count in 2usize..20,
     ) {
+        let pool = Pool::new(2).unwrap();
         let mut noise = Noise(seed);
         for (format, dtype) in FORMATS {
             let case = case(format, dtype, rows, &mut noise);
@@ -191,9 +194,10 @@ proptest! {
             // Without an instruction that rounds once, sums differ in their last bits.
             for isa in Isa::available().into_iter().filter(|&isa| isa != Isa::Portable) {
                 for kind in [CodeKind::Words, CodeKind::Digits] {
-                    let together = case.product(isa, &RoundedRows::new(isa, &batch, kind));
+                    let together = case.product(isa, &RoundedRows::new(isa, &batch, kind, &pool));
                     for index in 0..count {
-                        let one = RoundedRows::new(isa, &batch.select(&[index]), CodeKind::Digits);
+                        let one = batch.select(&[index]);
+                        let one = RoundedRows::new(isa, &one, CodeKind::Digits, &pool);
                         let alone = case.product(isa, &one);
                         prop_assert_eq!(
                             together.row(index),
@@ -234,7 +238,7 @@ fn extreme_codes_do_not_overflow() {
                 let values = Rows::from_packed(columns, &vec![sign; 2 * columns]);
                 let mut sums = Vec::new();
                 for isa in Isa::available() {
-                    let input = RoundedRows::new(isa, &values, kind);
+                    let input = RoundedRows::new(isa, &values, kind, &pool);
                     let mut out = Rows::zeros(2, LANES);
                     // SAFETY: one panel of output.
                     unsafe { packed.multiply_rounded(isa, 0..1, &input, out.shared()) };

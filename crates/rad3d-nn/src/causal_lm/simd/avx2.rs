@@ -16,6 +16,8 @@ pub(in crate::causal_lm) struct Avx2<const VNNI: bool>;
     reason = "one reason for all, above"
 )]
 impl<const VNNI: bool> Simd for Avx2<VNNI> {
+    const MANY_REGISTERS: bool = VNNI;
+
     type F = __m256;
     type B = __m256i;
     type W = __m256i;

@@ -108,6 +108,9 @@ pub(super) use dispatch;
 /// Every method needs the instruction set of its implementor, and pointers valid for the eight
 /// floats, or the bytes named, that it reads or writes.
 pub(super) trait Simd: Copy {
+    /// Whether there are 32 vector registers rather than 16.
+    const MANY_REGISTERS: bool;
+
     /// Eight floats, one a row.
     type F: Copy;
     /// 32 bytes: four neighbouring columns of eight rows, row by row.

@@ -7,6 +7,8 @@ use super::{LANES, Simd};
 pub(in crate::causal_lm) struct Portable;
 
 impl Simd for Portable {
+    const MANY_REGISTERS: bool = false;
+
     type F = [f32; LANES];
     type B = [u8; 32];
     type W = [i16; 16];
