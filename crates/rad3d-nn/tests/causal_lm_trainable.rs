@@ -6,10 +6,14 @@
     expect(clippy::unwrap_used, reason = "a test without its files has failed")
 )]
 
+#[path = "common/device.rs"]
+mod device;
+
 use std::path::PathBuf;
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use device::device;
 use rad3d_nn::causal_lm::trainable::DecoderModule;
 use rad3d_nn::causal_lm::{CausalLm, DecoderConfig, LmOptions};
 use rad3d_weights::Checkpoint;
@@ -52,7 +56,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 #[test]
 fn logits_of_a_padded_batch_and_of_embeddings_are_the_reference_s() {
-    let device = Device::default();
+    let device = device();
     for family in FAMILIES {
         let module = module(family, &device);
         let golden = std::fs::read_to_string(folder(family).join("golden.json")).unwrap();
@@ -90,9 +94,9 @@ fn logits_of_a_padded_batch_and_of_embeddings_are_the_reference_s() {
 
 #[test]
 fn the_gradient_of_a_frozen_model_s_input_is_that_of_finite_differences() {
-    let plain = Device::default();
+    let plain = device();
     for family in ["llama3", "gpt2", "gpt_neox", "biogpt"] {
-        let module = module(family, &plain).no_grad();
+        let module = module(family, &plain).frozen();
         let prefix = Checkpoint::open(folder(family).join("golden.safetensors"))
             .unwrap()
             .to_f32("prefix")
@@ -106,7 +110,7 @@ fn the_gradient_of_a_frozen_model_s_input_is_that_of_finite_differences() {
                 .mean()
         };
         let device = plain.clone().autodiff();
-        let trained = module.clone().fork(&device).no_grad();
+        let trained = module.clone().fork(&device).frozen();
         let input =
             Tensor::<3>::from_data(TensorData::new(prefix.clone(), shape), &device).require_grad();
         let gradients = loss(&trained, input.clone()).backward();

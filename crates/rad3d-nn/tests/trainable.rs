@@ -6,12 +6,17 @@
 )]
 
 mod common;
+#[path = "common/device.rs"]
+mod device;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use common::{Tensors, assert_close};
+use device::device;
 use rad3d_nn::CtVitConfig;
 use rad3d_nn::projector::{LinearConfig, MapperConfig, R2GenGpt};
-use rad3d_nn::trainable::{CtVitModule, HeadModule, InitialWeights, MapperModule, R2GenGptModule};
+use rad3d_nn::trainable::{
+    CtVitModule, HeadModule, InitialWeights, MapperModule, Products, R2GenGptModule,
+};
 
 fn upload<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
@@ -21,9 +26,9 @@ fn download<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec().unwrap()
 }
 
-#[test]
-fn the_tower_module_matches_the_published_code() {
-    let config = CtVitConfig {
+/// The tower of the fixtures.
+fn tiny() -> CtVitConfig {
+    CtVitConfig {
         volume_dhw: [40, 60, 60],
         patch_dhw: [10, 20, 20],
         dim: 32,
@@ -33,11 +38,15 @@ fn the_tower_module_matches_the_published_code() {
         head_dim: 8,
         codebook: Some(64),
         latent: 16,
-    };
-    let device = Device::default();
+    }
+}
+
+#[test]
+fn the_tower_module_matches_the_published_code() {
+    let device = device();
     let golden = Tensors::read("ct-clip/ctclip_tiny_io.safetensors");
     let mut weights = Tensors::read("ct-clip/ctclip_tiny.safetensors");
-    let tower = CtVitModule::load(&config, &mut weights, &device).unwrap();
+    let tower = CtVitModule::load(&tiny(), &mut weights, &device).unwrap();
     let video = upload(golden.get("video"), [2, 1, 40, 60, 60], &device);
 
     let patches = download(tower.embed_patches(video.clone()));
@@ -65,6 +74,26 @@ fn the_tower_module_matches_the_published_code() {
     );
 }
 
+/// bfloat16 keeps 8 bits: the embedding, of unit length, moves by less than 2e-2 and does move.
+#[test]
+fn the_tower_in_mixed_precision_is_near() {
+    let device = device();
+    if !Products::Bf16.run_on(&device) {
+        eprintln!("skipped: the device has no bfloat16");
+        return;
+    }
+    let golden = Tensors::read("ct-clip/ctclip_tiny_io.safetensors");
+    let mut weights = Tensors::read("ct-clip/ctclip_tiny.safetensors");
+    let tower = CtVitModule::load(&tiny(), &mut weights, &device).unwrap();
+    let tower = tower.with_products(Products::Bf16);
+    let output = tower.forward(upload(golden.get("video"), [2, 1, 40, 60, 60], &device));
+    let tokens = download(output.codebook_in);
+    let expected = golden.get("vq.in");
+    let size = expected.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+    assert_close("tokens", &tokens, expected, 0.05 * size);
+    assert_ne!(tokens, expected);
+}
+
 #[test]
 fn the_mapper_module_matches_clipcap_and_exports_its_names() {
     let config = MapperConfig {
@@ -72,7 +101,7 @@ fn the_mapper_module_matches_clipcap_and_exports_its_names() {
         layers: 2,
         ..MapperConfig::default()
     };
-    let device = Device::default();
+    let device = device();
     let golden = Tensors::read("mapper/mapper_tiny_io.safetensors");
     let mut weights = Tensors::read("mapper/mapper_tiny.safetensors");
     let mapper = MapperModule::load(&config, &mut weights, &device).unwrap();
@@ -100,7 +129,7 @@ fn gradients_reach_every_trained_parameter_of_the_mapper() {
         input_dim: 20,
         ..MapperConfig::default()
     };
-    let device = Device::default().autodiff();
+    let device = device().autodiff();
     let mapper = MapperModule::load(&config, &mut InitialWeights::new(7), &device).unwrap();
     let inputs: Vec<f32> = (0..40).map(|i| (i as f32).sin()).collect();
     let input = upload(&inputs, [2, 20], &device).require_grad();
@@ -129,7 +158,7 @@ fn gradients_reach_every_trained_parameter_of_the_mapper() {
 
 #[test]
 fn head_and_r2gengpt_modules_load_and_export() {
-    let device = Device::default();
+    let device = device();
     let golden = Tensors::read("ct-clip/ctclip_tiny_io.safetensors");
     let head = HeadModule::load(16, 18, &mut InitialWeights::new(1), &device).unwrap();
     let logits = head.forward(upload(golden.get("latent"), [2, 16], &device));

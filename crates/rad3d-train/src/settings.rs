@@ -96,6 +96,26 @@ pub struct FitSettings {
     pub patience: usize,
     /// `cpu`, or `wgpu` or `cuda` where they were built in.
     pub device: String,
+    /// In which precision the engine multiplies matrices: `f32`, or `bf16` for mixed precision.
+    #[serde(skip_serializing_if = "is_default")]
+    pub precision: EnginePrecision,
+}
+
+/// Settings that came later are left out where they change nothing, so that older runs can be
+/// resumed.
+fn is_default(precision: &EnginePrecision) -> bool {
+    *precision == EnginePrecision::default()
+}
+
+/// In which precision the engine multiplies matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnginePrecision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// Factors in bfloat16, all else in 32 bits.
+    Bf16,
 }
 
 impl Default for FitSettings {
@@ -117,6 +137,7 @@ impl Default for FitSettings {
             select: "loss".to_owned(),
             patience: 0,
             device: "cpu".to_owned(),
+            precision: EnginePrecision::F32,
         }
     }
 }

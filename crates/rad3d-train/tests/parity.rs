@@ -1,5 +1,6 @@
 //! Ten steps against PyTorch (fixtures by tests/golden/training.py): losses within 1e-4, trained
-//! parameters within 1e-3 of their length.
+//! parameters within 1e-3 of their length. On the CPU, or on the device that the variable
+//! `RAD3D_TEST_DEVICE` names (`wgpu` or `cuda`, if built in).
 #![cfg(feature = "engine")]
 #![cfg_attr(
     feature = "engine",
@@ -9,6 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use rad3d_embeddings::{EmbeddingRow, EmbeddingTable, Provenance, write_parquet};
+use rad3d_train::settings::EnginePrecision;
 use rad3d_train::tasks::{LlmMode, MapperSettings};
 use rad3d_weights::{Checkpoint, MapperKind};
 use serde_json::Value;
@@ -84,6 +86,9 @@ fn settings(name: &str, golden: &Value, folder: &Path) -> MapperSettings {
         fixtures().join(format!("{name}.safetensors")),
     );
     let mut settings: MapperSettings = toml::from_str(&text).unwrap();
+    if let Ok(device) = std::env::var("RAD3D_TEST_DEVICE") {
+        settings.fit.device = device;
+    }
     settings.priors = matches!(name, "v3" | "linear");
     settings.llm_mode = match name {
         "v1" => LlmMode::Trained,
@@ -141,6 +146,33 @@ fn ten_steps_are_pytorch_s() {
         if name == "v1" {
             check_parameters(&run.join("llm.safetensors"), "v1-trained-llm.safetensors");
         }
+    }
+}
+
+/// bfloat16 keeps 8 bits of a factor, 1/256; losses are means of many products of such.
+#[test]
+fn mixed_precision_follows_the_losses_of_full_precision() {
+    let text = std::fs::read_to_string(fixtures().join("golden.json")).unwrap();
+    let golden: Value = serde_json::from_str(&text).unwrap();
+    for name in ["v1", "v2", "v3", "linear", "r2gengpt"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(name, &golden, folder.path());
+        settings.fit.precision = EnginePrecision::Bf16;
+        let run = folder.path().join("run");
+        let mut losses = Vec::new();
+        let outcome = settings.run(&run, false, |progress| losses.push(progress.loss));
+        if let Err(error) = outcome {
+            assert!(error.to_string().contains("cannot multiply"), "{error}");
+            eprintln!("skipped: {error}");
+            return;
+        }
+        let expected = floats(&golden["runs"][name]["losses"]);
+        assert_eq!(losses.len(), expected.len());
+        let gaps = losses.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+        let largest = gaps.fold(0.0, f64::max);
+        assert!(largest <= 0.01 * expected[0], "{name}: {largest}");
+        assert!(largest > 1e-5, "{name}: {largest}, as in full precision");
+        assert!(losses[losses.len() - 1] < losses[0], "{name}: {losses:?}");
     }
 }
 

@@ -6,7 +6,7 @@ mod export;
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax};
-use burn::tensor::module::{layer_norm, linear};
+use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::CausalLm;
@@ -16,6 +16,7 @@ use super::config::{
 use super::elementwise::NormWeights;
 use super::load::{self, Linear};
 use super::matrix::Matrix;
+use crate::trainable::Products;
 
 /// Score of a position that a token must not see.
 const HIDDEN: f32 = -1.0e9;
@@ -35,6 +36,8 @@ pub struct DecoderModule {
     head: Option<LinearModule>,
     #[module(skip)]
     config: DecoderConfig,
+    #[module(skip)]
+    products: Products,
 }
 
 #[derive(Module, Debug)]
@@ -42,6 +45,8 @@ struct LinearModule {
     /// `[outputs, inputs]`.
     weight: Param<Tensor<2>>,
     bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    products: Products,
 }
 
 #[derive(Module, Debug)]
@@ -68,8 +73,8 @@ struct BlockModule {
 impl DecoderModule {
     /// Copies the weights of `model` to `device`.
     ///
-    /// To train through a frozen model, call `no_grad` on the result, or leave it on a device
-    /// without autodiff; gradients then reach its input and nothing else.
+    /// To train through a frozen model, call [`DecoderModule::frozen`] on the result, or leave it on
+    /// a device without autodiff; gradients then reach its input and nothing else.
     pub fn from_model(model: &CausalLm, device: &Device) -> Self {
         let weights = &model.weights;
         let optional =
@@ -93,7 +98,55 @@ impl DecoderModule {
                 .map(|norm| NormModule::new(norm, device)),
             head: optional(&weights.head),
             config: model.config.clone(),
+            products: Products::F32,
         }
+    }
+
+    /// The same decoder, multiplying matrices in another precision.
+    #[must_use]
+    pub fn with_products(mut self, products: Products) -> Self {
+        self.products = products;
+        for linear in self.linears() {
+            linear.products = products;
+        }
+        self
+    }
+
+    /// The same decoder for good: no gradient of its weights, and matrices kept in the precision
+    /// they are multiplied in.
+    #[must_use]
+    pub fn frozen(self) -> Self {
+        let mut frozen = self.no_grad();
+        let products = frozen.products;
+        if products != Products::F32 {
+            let keep = |weight: &mut Param<Tensor<2>>| {
+                let kept = products.frozen(weight.val());
+                *weight = Param::from_tensor(kept).set_require_grad(false);
+            };
+            keep(&mut frozen.tokens);
+            for linear in frozen.linears() {
+                keep(&mut linear.weight);
+            }
+        }
+        frozen
+    }
+
+    /// All its linear maps.
+    fn linears(&mut self) -> impl Iterator<Item = &mut LinearModule> {
+        let ends = [&mut self.project_in, &mut self.project_out, &mut self.head];
+        let blocks = self.blocks.iter_mut().flat_map(|block| {
+            [
+                &mut block.query,
+                &mut block.key,
+                &mut block.value,
+                &mut block.output,
+                &mut block.up,
+                &mut block.down,
+            ]
+            .into_iter()
+            .chain(&mut block.gate)
+        });
+        ends.into_iter().flatten().chain(blocks)
     }
 
     /// The model's settings.
@@ -105,6 +158,7 @@ impl DecoderModule {
     pub fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [batch, tokens] = ids.dims();
         let rows = self.tokens.val().select(0, ids.reshape([batch * tokens]));
+        let rows = self.products.widened(rows);
         let embeddings = rows.reshape([batch, tokens, self.config.embedding_width]);
         embeddings.mul_scalar(self.config.embedding_scale)
     }
@@ -148,7 +202,7 @@ impl DecoderModule {
         }
         match &self.head {
             Some(head) => head.forward(stream),
-            None => linear(stream, self.tokens.val().transpose(), None),
+            None => self.products.linear(stream, self.tokens.val(), None),
         }
     }
 }
@@ -310,9 +364,10 @@ impl BlockModule {
                 .reshape([batch, config.heads, tokens, width])
         };
         let scale = 1.0 / (width as f32).sqrt();
-        let scores = query.mul_scalar(scale).matmul(shared(key).swap_dims(2, 3));
+        let products = self.output.products;
+        let scores = products.matmul(query.mul_scalar(scale), shared(key).swap_dims(2, 3));
         let weights = softmax(scores + around.mask.clone(), 3);
-        let mixed = weights.matmul(shared(value)).swap_dims(1, 2);
+        let mixed = products.matmul(weights, shared(value)).swap_dims(1, 2);
         self.output
             .forward(mixed.reshape([batch, tokens, config.heads * width]))
     }
@@ -337,15 +392,13 @@ impl LinearModule {
         Self {
             weight: matrix(&map.matrix, device),
             bias: map.bias.as_ref().map(|bias| vector(bias, device)),
+            products: Products::F32,
         }
     }
 
     fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        linear(
-            x,
-            self.weight.val().transpose(),
-            self.bias.as_ref().map(Param::val),
-        )
+        let bias = self.bias.as_ref().map(Param::val);
+        self.products.linear(x, self.weight.val(), bias)
     }
 }
 

@@ -5,6 +5,7 @@ use burn::tensor::activation::{gelu, leaky_relu, softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::layers::{Affine, Exported, Norm, Parameters, unit_length};
+use super::products::Products;
 use crate::Result;
 use crate::ct_vit::{CtVitConfig, Stack, TokenGrid};
 use crate::source::WeightSource;
@@ -107,6 +108,31 @@ impl CtVitModule {
         }
         self.projection.export("to_visual_latent", out)?;
         Ok(std::mem::take(out))
+    }
+
+    /// The same tower, multiplying matrices in another precision; the search in the codebook, and
+    /// the network of the bias, stay in 32 bits.
+    #[must_use]
+    pub fn with_products(mut self, products: Products) -> Self {
+        self.patch_linear.products = products;
+        self.projection.products = products;
+        for layer in self
+            .spatial
+            .layers
+            .iter_mut()
+            .chain(&mut self.temporal.layers)
+        {
+            for part in [
+                &mut layer.to_q,
+                &mut layer.to_kv,
+                &mut layer.to_out,
+                &mut layer.expand,
+                &mut layer.contract,
+            ] {
+                part.products = products;
+            }
+        }
+        self
     }
 
     fn grid(&self) -> TokenGrid {
@@ -369,11 +395,13 @@ impl LayerModule {
         let queries = scaled(queries, &self.q_scale);
         let keys = scaled(keys_values.clone().narrow(2, 0, inner), &self.k_scale);
         let values = split(keys_values.narrow(2, inner, inner));
-        let mut scores = queries.matmul(keys.swap_dims(2, 3)).mul_scalar(SCORE_SCALE);
+        let products = self.to_out.products;
+        let scores = products.matmul(queries, keys.swap_dims(2, 3));
+        let mut scores = scores.mul_scalar(SCORE_SCALE);
         if let Some(bias) = bias {
             scores = scores + bias.unsqueeze::<4>();
         }
-        let merged = softmax(scores, 3).matmul(values).swap_dims(1, 2);
+        let merged = products.matmul(softmax(scores, 3), values).swap_dims(1, 2);
         self.to_out.forward(merged.reshape([rows, tokens, inner]))
     }
 

@@ -1,9 +1,10 @@
 //! Parameters by name, and the two layers that everything is made of.
 
 use burn::module::{Module, Param};
-use burn::tensor::module::{layer_norm, linear};
+use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::products::Products;
 use crate::source::{Weight, WeightSource};
 use crate::{Fault, NnError, Result};
 
@@ -83,6 +84,8 @@ pub struct Affine {
     pub weight: Param<Tensor<2>>,
     /// `[outputs]`.
     pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    pub(super) products: Products,
 }
 
 impl Affine {
@@ -97,16 +100,18 @@ impl Affine {
             true => Some(parameters.take(&format!("{name}.bias"), [outputs])?),
             false => None,
         };
-        Ok(Self { weight, bias })
+        let products = Products::F32;
+        Ok(Self {
+            weight,
+            bias,
+            products,
+        })
     }
 
     /// `[..., inputs]` to `[..., outputs]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        linear(
-            x,
-            self.weight.val().transpose(),
-            self.bias.as_ref().map(Param::val),
-        )
+        let bias = self.bias.as_ref().map(Param::val);
+        self.products.linear(x, self.weight.val(), bias)
     }
 
     pub(super) fn export(&self, name: &str, out: &mut Vec<Exported>) -> Result<()> {

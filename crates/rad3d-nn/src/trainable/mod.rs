@@ -7,9 +7,11 @@
 mod ct_vit;
 mod head;
 mod layers;
+mod products;
 mod projector;
 
 pub use ct_vit::{CtVitModule, CtVitOutput};
 pub use head::HeadModule;
 pub use layers::{Affine, Exported, InitialWeights, Norm};
+pub use products::Products;
 pub use projector::{MapperModule, R2GenGptModule};

@@ -5,6 +5,7 @@ use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Device, Tensor};
 
 use super::layers::{Affine, Exported, Norm, Parameters};
+use super::products::Products;
 use crate::Result;
 use crate::projector::{LinearConfig, MapperConfig};
 use crate::source::WeightSource;
@@ -79,6 +80,24 @@ impl MapperModule {
         })
     }
 
+    /// The same mapper, multiplying matrices in another precision.
+    #[must_use]
+    pub fn with_products(mut self, products: Products) -> Self {
+        self.linear.products = products;
+        for layer in &mut self.layers {
+            for part in [
+                &mut layer.to_queries,
+                &mut layer.to_keys_values,
+                &mut layer.project,
+                &mut layer.fc1,
+                &mut layer.fc2,
+            ] {
+                part.products = products;
+            }
+        }
+        self
+    }
+
     /// Inputs `[batch, input_dim]` to prefixes `[batch, prefix_length, width]`.
     pub fn forward(&self, inputs: Tensor<2>) -> Tensor<3> {
         let [batch, _] = inputs.dims();
@@ -134,10 +153,11 @@ impl MapperLayer {
         let queries = split(self.to_queries.forward(x));
         let keys = split(keys_values.clone().narrow(2, 0, width));
         let values = split(keys_values.narrow(2, width, width));
-        let scores = queries
-            .matmul(keys.swap_dims(2, 3))
+        let products = self.project.products;
+        let scores = products
+            .matmul(queries, keys.swap_dims(2, 3))
             .mul_scalar((head_dim as f64).powf(-0.5));
-        let merged = softmax(scores, 3).matmul(values).swap_dims(1, 2);
+        let merged = products.matmul(softmax(scores, 3), values).swap_dims(1, 2);
         self.project.forward(merged.reshape([batch, tokens, width]))
     }
 }
@@ -194,6 +214,13 @@ impl R2GenGptModule {
             },
             prefix_length: config.prefix_length,
         })
+    }
+
+    /// The same projector, multiplying matrices in another precision.
+    #[must_use]
+    pub fn with_products(mut self, products: Products) -> Self {
+        self.linear.products = products;
+        self
     }
 
     /// Inputs `[batch, input_dim]` to prefixes `[batch, prefix_length, width]`.

@@ -1,8 +1,10 @@
 //! Devices by name.
 
 use burn::tensor::Device;
+use rad3d_nn::trainable::Products;
 
 use crate::error::{Fault, Result, TrainError};
+use crate::settings::{EnginePrecision, FitSettings};
 
 /// The device `name`, with automatic differentiation.
 ///
@@ -30,4 +32,25 @@ pub fn plain_device(name: &str) -> Result<Device> {
             "use \"cpu\", or build with --features wgpu or cuda",
         )),
     }
+}
+
+/// In which precision matrices are multiplied.
+///
+/// # Errors
+/// [`Fault::Settings`] if the device can't.
+pub fn products(settings: &FitSettings) -> Result<Products> {
+    let products = match settings.precision {
+        EnginePrecision::F32 => Products::F32,
+        EnginePrecision::Bf16 => Products::Bf16,
+    };
+    if products.run_on(&plain_device(&settings.device)?) {
+        return Ok(products);
+    }
+    let (precision, device) = (products.name(), &settings.device);
+    Err(TrainError::new(
+        Fault::Settings,
+        "settings",
+        format!("fit.device {device:?} cannot multiply in fit.precision {precision:?}"),
+        "leave fit.precision out",
+    ))
 }

@@ -16,7 +16,7 @@ use super::{fingerprint, write_settings};
 use crate::data::{Case, read_cases, split_by_patient};
 use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device, host, scalar};
 use crate::error::{Fault, Result, TrainError};
-use crate::settings::FitSettings;
+use crate::settings::{EnginePrecision, FitSettings};
 
 /// Settings of `train classifier`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,6 +103,11 @@ impl ClassifierSettings {
             true => positive_weights(&training_truth, labels.len()),
             false => vec![1.0; labels.len()],
         };
+        if self.fit.precision != EnginePrecision::F32 {
+            let what = "fit.precision: a classifier is trained in f32";
+            let hint = "leave it out: a single layer gains nothing";
+            return Err(TrainError::new(Fault::Settings, "settings", what, hint));
+        }
         let device = device(&self.fit.device)?;
         let mut initial = InitialWeights::new(self.fit.seed);
         let model = HeadModule::load(width, labels.len(), &mut initial, &device)?;

@@ -5,10 +5,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rad3d_nn::causal_lm::CausalLm;
 use rad3d_nn::causal_lm::gradient::{GradientDecoder, Sequence};
 use rad3d_nn::causal_lm::trainable::DecoderModule;
-use rad3d_nn::trainable::Exported;
+use rad3d_nn::trainable::{Exported, Products};
 
-use crate::engine::{StepLoss, host};
+use crate::engine::{StepLoss, host, plain_device, products};
 use crate::error::{Fault, Result, TrainError};
+use crate::settings::FitSettings;
 
 /// The trained weights of a decoder.
 #[derive(Module, Debug)]
@@ -23,21 +24,29 @@ pub struct TrainedDecoder {
 pub(super) enum Decoder {
     /// Written out; the CPU, LLaMA's family.
     WrittenOut(Box<GradientDecoder>),
-    /// The engine's. `None` where the weights are those of the trained model.
-    Engine(Option<Box<DecoderModule>>),
+    /// The engine's weights, where they stay.
+    Frozen(Box<DecoderModule>),
+    /// The engine's, where the weights are those of the trained model.
+    Trained(Products),
 }
 
 impl Decoder {
-    /// The fastest way for `model` on a device.
-    pub(super) fn new(model: &CausalLm, device_name: &str, plain: &Device, frozen: bool) -> Self {
-        match (device_name, GradientDecoder::new(model)) {
-            ("cpu", Some(decoder)) => Self::WrittenOut(Box::new(decoder)),
-            _ if frozen => {
-                let module = DecoderModule::from_model(model, plain).no_grad();
-                Self::Engine(Some(Box::new(module)))
-            }
-            _ => Self::Engine(None),
+    /// The fastest way for `model` on the device and in the precision of `settings`.
+    pub(super) fn new(model: &CausalLm, settings: &FitSettings, frozen: bool) -> Result<Self> {
+        let products = products(settings)?;
+        if settings.device == "cpu"
+            && products == Products::F32
+            && let Some(decoder) = GradientDecoder::new(model)
+        {
+            return Ok(Self::WrittenOut(Box::new(decoder)));
         }
+        if !frozen {
+            return Ok(Self::Trained(products));
+        }
+        let module = DecoderModule::from_model(model, &plain_device(&settings.device)?);
+        Ok(Self::Frozen(Box::new(
+            module.with_products(products).frozen(),
+        )))
     }
 
     /// The weights to be trained.
@@ -51,9 +60,13 @@ impl Decoder {
                     tensors: None,
                 }
             }
-            Self::Engine(_) => TrainedDecoder {
+            Self::Frozen(_) => TrainedDecoder {
                 flat: None,
-                tensors: Some(DecoderModule::from_model(model, device)),
+                tensors: None,
+            },
+            Self::Trained(products) => TrainedDecoder {
+                flat: None,
+                tensors: Some(DecoderModule::from_model(model, device).with_products(*products)),
             },
         }
     }

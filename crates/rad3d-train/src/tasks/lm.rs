@@ -21,9 +21,7 @@ use super::save::{Storage, save};
 use super::{fingerprint, write_settings};
 use crate::bpe::train_tokenizer;
 use crate::data::{read_cases, split_by_patient};
-use crate::engine::{
-    Fit, Outcome, Progress, StepLoss, Task, Validation, device, plain_device, scalar,
-};
+use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device, scalar};
 use crate::error::{Fault, Result, TrainError};
 use crate::random::Draw;
 use crate::settings::FitSettings;
@@ -113,8 +111,8 @@ impl LmSettings {
             Ok(all)
         };
         let model = CausalLm::open(&llm, LmOptions::default())?;
-        let (name, device) = (&self.fit.device, device(&self.fit.device)?);
-        let decoder = Decoder::new(&model, name, &plain_device(name)?, false);
+        let device = device(&self.fit.device)?;
+        let decoder = Decoder::new(&model, &self.fit, false)?;
         let start = decoder.trained(&model, &device);
         let task = LmTask {
             training: tokens(&split.training)?,
@@ -264,7 +262,7 @@ impl Task for LmTask {
                 let batch: Vec<Sequence> = rows.map(|row| sequence(&current, row)).collect();
                 Ok(model.step(decoder, &batch)?.0)
             }
-            Decoder::Engine(_) => {
+            Decoder::Frozen(_) | Decoder::Trained(_) => {
                 let rows: Vec<&[u32]> = rows.collect();
                 let (loss, items) = self.engine_loss(model, &rows, &self.device)?;
                 Ok(StepLoss {
@@ -287,7 +285,7 @@ impl Task for LmTask {
                     let items = batch.iter().map(|sequence| sequence.targets.len()).sum();
                     (current.loss(&batch), items)
                 }
-                Decoder::Engine(_) => {
+                Decoder::Frozen(_) | Decoder::Trained(_) => {
                     let rows: Vec<&[u32]> = rows.iter().map(|row| &**row).collect();
                     let device = self.device.clone().inner();
                     let (loss, items) = self.engine_loss(model, &rows, &device)?;
@@ -304,7 +302,7 @@ impl Task for LmTask {
     fn export(&self, model: &TrainedDecoder, folder: &Path) -> Result<()> {
         let decoder = match &self.decoder {
             Decoder::WrittenOut(decoder) => Some(&**decoder),
-            Decoder::Engine(_) => None,
+            Decoder::Frozen(_) | Decoder::Trained(_) => None,
         };
         let path = folder.join("llm").join("model.safetensors");
         let about = "pre-trained by rad3d train lm";

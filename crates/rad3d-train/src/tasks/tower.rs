@@ -7,7 +7,7 @@ use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 use rad3d_nn::CtVitConfig;
 use rad3d_nn::ct_vit::gradient::GradientTower;
-use rad3d_nn::trainable::{HeadModule, InitialWeights};
+use rad3d_nn::trainable::{HeadModule, InitialWeights, Products};
 use rad3d_report::LabelSet;
 use rad3d_volume::Recipe;
 use rad3d_weights::TowerConfig;
@@ -20,7 +20,9 @@ use super::scores::{Calibrated, calibrate, classifier_scores};
 use super::trained_tower::{TrainedTower, fresh};
 use super::{fingerprint, write_settings};
 use crate::data::{Case, TensorCache, read_cases, scans_by_name, split_by_patient};
-use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device, host, scalar};
+use crate::engine::{
+    Fit, Outcome, Progress, StepLoss, Task, Validation, device, host, products, scalar,
+};
 use crate::error::{Fault, Result, TrainError};
 use crate::random::Draw;
 use crate::settings::FitSettings;
@@ -123,8 +125,11 @@ impl TowerSettings {
         let device = device(&self.fit.device)?;
         let config = CtVitConfig::from(self.tower);
         let mut weights = InitialWeights::new(self.fit.seed);
-        let written_out = self.method == TowerMethod::Gradient && self.fit.device == "cpu";
-        let (tower, gradient) = fresh(&config, &mut weights, written_out, &device)?;
+        let products = products(&self.fit)?;
+        let written_out = self.method == TowerMethod::Gradient
+            && self.fit.device == "cpu"
+            && products == Products::F32;
+        let (tower, gradient) = fresh(&config, &mut weights, written_out, products, &device)?;
         let ids = |cases: &[Case]| cases.iter().map(|case| case.id.clone()).collect();
         let task = TowerTask {
             settings: self.clone(),

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rad3d_nn::ct_vit::gradient::GradientTower;
-use rad3d_nn::trainable::{CtVitModule, Exported, InitialWeights};
+use rad3d_nn::trainable::{CtVitModule, Exported, InitialWeights, Products};
 use rad3d_nn::{CtVitConfig, NnError};
 
 use crate::engine::host;
@@ -24,12 +24,14 @@ pub(super) fn fresh(
     config: &CtVitConfig,
     seed: &mut InitialWeights,
     written_out: bool,
+    products: Products,
     device: &Device,
 ) -> Result<(TrainedTower, Option<GradientTower>)> {
     if !written_out || config.codebook.is_some() {
+        let module = CtVitModule::load(config, seed, device)?;
         let tower = TrainedTower {
             flat: None,
-            tensors: Some(CtVitModule::load(config, seed, device)?),
+            tensors: Some(module.with_products(products)),
         };
         return Ok((tower, None));
     }

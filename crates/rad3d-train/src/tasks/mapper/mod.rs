@@ -165,13 +165,13 @@ impl MapperTask {
                 loss.loss = loss.loss + with_gradient(prefix, gradient);
                 Ok(loss)
             }
-            (Decoder::Engine(Some(llm)), _) => {
+            (Decoder::Frozen(llm), _) => {
                 let plain = device.clone().inner();
                 let (loss, items) = self.engine_loss(llm, prefix, rows, &plain);
                 let value = None;
                 Ok(StepLoss { loss, value, items })
             }
-            (Decoder::Engine(None), trained) => {
+            (Decoder::Trained(_), trained) => {
                 let llm = trained.as_ref().and_then(TrainedDecoder::module);
                 let llm = llm.ok_or_else(Self::nothing)?;
                 let (loss, items) = self.engine_loss(llm, prefix, rows, device);
@@ -199,7 +199,7 @@ impl MapperTask {
                 let llm = current.as_ref().unwrap_or(llm);
                 Ok(llm.loss(&self.sequences(llm, &values, rows).0))
             }
-            Decoder::Engine(_) => {
+            Decoder::Frozen(_) | Decoder::Trained(_) => {
                 let step = self.step(model, inputs, rows, &device)?;
                 Ok(scalar(step.loss))
             }
@@ -268,7 +268,7 @@ impl Task for MapperTask {
             let path = folder.join("llm.safetensors");
             let decoder = match &self.decoder {
                 Decoder::WrittenOut(decoder) => Some(&**decoder),
-                Decoder::Engine(_) => None,
+                Decoder::Frozen(_) | Decoder::Trained(_) => None,
             };
             save(&path, llm.export(decoder)?, storage, about)?;
         }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Example, MapperTask, RunModel};
 use crate::data::{Case, read_cases, split_by_patient, split_given};
-use crate::engine::{Fit, Outcome, Progress, device, plain_device};
+use crate::engine::{Fit, Outcome, Progress, device, products};
 use crate::error::{Fault, Result, TrainError};
 use crate::settings::FitSettings;
 use crate::tasks::decoder::Decoder;
@@ -193,9 +193,8 @@ impl MapperSettings {
         let trained_on = device(&self.fit.device)?;
         let width = model.config().embedding_width;
         let input_dim = training.first().map_or(0, |example| example.input.len());
-        let name = &self.fit.device;
         let frozen = self.llm_mode == LlmMode::Frozen;
-        let decoder = Decoder::new(&model, name, &plain_device(name)?, frozen);
+        let decoder = Decoder::new(&model, &self.fit, frozen)?;
         let mut run_model = self.projector(input_dim, width, &trained_on)?;
         if !frozen {
             run_model.llm = Some(decoder.trained(&model, &trained_on));
@@ -220,6 +219,7 @@ impl MapperSettings {
 
     fn projector(&self, input_dim: usize, width: usize, device: &Device) -> Result<RunModel> {
         let mut initial = InitialWeights::new(self.fit.seed);
+        let products = products(&self.fit)?;
         let start = self.start.as_ref().map(Checkpoint::open).transpose()?;
         let mut loader = start
             .as_ref()
@@ -244,13 +244,16 @@ impl MapperSettings {
                     layers: self.layers,
                     heads: self.heads,
                 };
-                mapper = Some(MapperModule::load(&config, source, device)?);
+                let module = MapperModule::load(&config, source, device)?;
+                mapper = Some(module.with_products(products));
             }
             MapperKind::Linear => {
-                other = Some(R2GenGptModule::load_linear(&linear, source, device)?);
+                let module = R2GenGptModule::load_linear(&linear, source, device)?;
+                other = Some(module.with_products(products));
             }
             MapperKind::R2GenGpt => {
-                other = Some(R2GenGptModule::load(&linear, source, device)?);
+                let module = R2GenGptModule::load(&linear, source, device)?;
+                other = Some(module.with_products(products));
             }
         }
         if let Some(loader) = loader {
