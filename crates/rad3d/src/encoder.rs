@@ -8,6 +8,7 @@ use rad3d_nn::{AbnormalityHead, Calibration, CtVit, CtVitConfig};
 use rad3d_volume::Recipe;
 use rad3d_weights::{HeadPart, Loader, MANIFEST_FILE, ModelFolder, RecipeChoice, ct_clip_ignores};
 
+use crate::device::Device;
 use crate::exit::UsageError;
 
 /// A model's recipe, tower and head, ready to encode.
@@ -16,8 +17,15 @@ pub(crate) struct Encoder {
     pub(crate) recipe: Recipe,
     /// What the embeddings are made with.
     pub(crate) provenance: Provenance,
-    tower: CtVit,
+    tower: Tower,
     head: Option<AbnormalityHead>,
+}
+
+/// A tower where it is computed.
+enum Tower {
+    Cpu(CtVit),
+    #[cfg(feature = "train")]
+    Engine(rad3d_nn::trainable::EngineTower),
 }
 
 /// What the encoder makes of a scan.
@@ -30,16 +38,16 @@ pub(crate) struct Encoded {
 
 impl Encoder {
     /// Loads the encoding part of the model folder at `path`, the tower's products in `precision`.
-    pub(crate) fn open(path: &Path, precision: Precision) -> anyhow::Result<Self> {
-        Self::with_precision(&ModelFolder::open(path)?, precision)
+    pub(crate) fn open(path: &Path, precision: Precision, device: Device) -> anyhow::Result<Self> {
+        Self::load(&ModelFolder::open(path)?, precision, device)
     }
 
     /// Loads the encoding part of a model folder.
-    pub(crate) fn of_model(folder: &ModelFolder) -> anyhow::Result<Self> {
-        Self::with_precision(folder, Precision::F32)
+    pub(crate) fn of_model(folder: &ModelFolder, device: Device) -> anyhow::Result<Self> {
+        Self::load(folder, Precision::F32, device)
     }
 
-    fn with_precision(folder: &ModelFolder, precision: Precision) -> anyhow::Result<Self> {
+    fn load(folder: &ModelFolder, precision: Precision, device: Device) -> anyhow::Result<Self> {
         let (manifest, path) = (folder.manifest(), folder.path());
         let recipe = recipe_of(folder)?;
         let config = CtVitConfig::from(manifest.tower.config);
@@ -58,7 +66,14 @@ impl Encoder {
         }
         let weights = folder.tower()?;
         let mut loader = Loader::new(&weights, ct_clip_ignores());
-        let tower = CtVit::load_in(precision, &config, &mut loader)?;
+        let tower = match device {
+            Device::Cpu => Tower::Cpu(CtVit::load_in(precision, &config, &mut loader)?),
+            other if precision != Precision::F32 => {
+                let what = format!("--device {} computes towers in f32", other.name());
+                return Err(UsageError::new(what, "leave --precision out").into());
+            }
+            other => on_engine(other, &config, &mut loader)?,
+        };
         loader.finish()?;
         let head = match (&manifest.head, folder.head()?) {
             (Some(part), Some(weights)) => {
@@ -89,7 +104,11 @@ impl Encoder {
 
     /// Encodes one tensor of the recipe's size, `[1, 1, D, H, W]`.
     pub(crate) fn encode(&self, tensor: &[f32]) -> anyhow::Result<Encoded> {
-        let embedding = self.tower.encode(tensor)?;
+        let embedding = match &self.tower {
+            Tower::Cpu(tower) => tower.encode(tensor)?,
+            #[cfg(feature = "train")]
+            Tower::Engine(tower) => tower.encode(tensor)?,
+        };
         let logits = match &self.head {
             Some(head) => head.logits(&embedding)?,
             None => Vec::new(),
@@ -101,6 +120,23 @@ impl Encoder {
     pub(crate) fn head(&self) -> Option<&AbnormalityHead> {
         self.head.as_ref()
     }
+}
+
+/// The tower on one of the engine's devices.
+#[cfg(feature = "train")]
+fn on_engine(
+    device: Device,
+    config: &CtVitConfig,
+    loader: &mut Loader<'_>,
+) -> anyhow::Result<Tower> {
+    use rad3d_nn::trainable::{EngineTower, engine_device};
+    let device = engine_device(device.name())?;
+    Ok(Tower::Engine(EngineTower::load(config, loader, &device)?))
+}
+
+#[cfg(not(feature = "train"))]
+fn on_engine(device: Device, _: &CtVitConfig, _: &mut Loader<'_>) -> anyhow::Result<Tower> {
+    Err(device.not_built_in().into())
 }
 
 /// The recipe that a model's manifest names or holds.

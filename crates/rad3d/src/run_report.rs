@@ -21,7 +21,8 @@ pub(crate) struct RunReport {
     pub(crate) inputs: Vec<HashedInput>,
     /// What was found and decided.
     pub(crate) result: Value,
-    device: &'static str,
+    /// Where it was computed.
+    pub(crate) device: &'static str,
     threads: usize,
     seconds: f64,
     peak_memory_bytes: Option<u64>,

@@ -5,12 +5,14 @@
 //! exported under the same names.
 
 mod ct_vit;
+mod device;
 mod head;
 mod layers;
 mod products;
 mod projector;
 
 pub use ct_vit::{CtVitModule, CtVitOutput};
+pub use device::{EngineTower, engine_device};
 pub use head::HeadModule;
 pub use layers::{Affine, Exported, InitialWeights, Norm};
 pub use products::Products;

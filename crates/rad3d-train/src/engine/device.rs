@@ -1,7 +1,7 @@
 //! Devices by name.
 
 use burn::tensor::Device;
-use rad3d_nn::trainable::Products;
+use rad3d_nn::trainable::{Products, engine_device};
 
 use crate::error::{Fault, Result, TrainError};
 use crate::settings::{EnginePrecision, FitSettings};
@@ -9,7 +9,7 @@ use crate::settings::{EnginePrecision, FitSettings};
 /// The device `name`, with automatic differentiation.
 ///
 /// # Errors
-/// [`Fault::Settings`] for a name that this build doesn't know.
+/// [`Fault::Network`] for a name that this build doesn't know, and where there is no such card.
 pub fn device(name: &str) -> Result<Device> {
     Ok(plain_device(name)?.autodiff())
 }
@@ -19,19 +19,7 @@ pub fn device(name: &str) -> Result<Device> {
 /// # Errors
 /// As [`device`].
 pub fn plain_device(name: &str) -> Result<Device> {
-    match name {
-        "cpu" => Ok(Device::flex()),
-        #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
-        #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(0)),
-        other => Err(TrainError::new(
-            Fault::Settings,
-            "settings",
-            format!("fit.device {other:?} is not in this build"),
-            "use \"cpu\", or build with --features wgpu or cuda",
-        )),
-    }
+    Ok(engine_device(name)?)
 }
 
 /// In which precision matrices are multiplied.

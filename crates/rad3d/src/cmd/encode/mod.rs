@@ -14,6 +14,7 @@ use rad3d_nn::cpu::Precision;
 use rad3d_volume::{Input, MetadataRow, PrepareOptions, Recipe, prepare};
 use serde_json::json;
 
+use crate::device::Device;
 use crate::encoder::Encoder;
 use crate::exit::{Outcome, UsageError};
 use crate::run_report::RunReport;
@@ -61,6 +62,10 @@ pub(crate) struct Args {
     /// BF16) or bf16-emulated (slow, to see what bf16 does to the numbers)
     #[arg(long, value_name = "PRECISION", default_value = "f32")]
     precision: Precision,
+
+    /// Where to compute the tower
+    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    device: Device,
 }
 
 const EXAMPLES: &str = "\
@@ -135,9 +140,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Err(UsageError::new("no model or no output", "give --model and --out").into());
     };
     let mut report = RunReport::start("encode");
+    report.device = args.device.name();
+    args.device.require()?;
     let outputs = Outputs::new(out, args.shard)?;
     let scans = scans_of_shard(&args.input, args.shard)?;
-    let encoder = Encoder::open(model, args.precision)?;
+    let encoder = Encoder::open(model, args.precision, args.device)?;
     let mut work = Work::resume(&outputs, &encoder)?;
     let todo: Vec<Scan> = scans
         .iter()

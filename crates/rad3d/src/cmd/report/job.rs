@@ -214,7 +214,7 @@ impl Model {
             (None, Some(path)) => LlmChoice::Unchecked(path),
             (None, None) => LlmChoice::Own,
         };
-        let encoder = Encoder::of_model(folder)?;
+        let encoder = Encoder::of_model(folder, args.device)?;
         if encoder.head().is_none() {
             return Err(no_head(folder).into());
         }

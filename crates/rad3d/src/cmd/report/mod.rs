@@ -8,12 +8,12 @@ mod job;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use rad3d_report::{Labeler, ReportError};
 use rad3d_volume::write::AtomicFile;
 use rad3d_weights::{MANIFEST_FILE, ModelFolder};
 use serde_json::json;
 
+use crate::device::Device;
 use crate::exit::{Outcome, UsageError};
 use crate::run_report::RunReport;
 use crate::scan_args::ScanArgs;
@@ -52,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "out")]
     show: bool,
 
-    /// Where to compute
+    /// Where to compute the tower; texts are written on the CPU
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     device: Device,
 
@@ -82,34 +82,11 @@ Examples:
   rad3d report scan.zip --out scan.html                    one page with pictures
   rad3d report scan.nii.gz --format json | jq .agreement   for a program";
 
-/// Where to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Device {
-    /// The processor
-    Cpu,
-    /// An NVIDIA card
-    Cuda,
-    /// Any card, by Vulkan, Metal or DirectX
-    Wgpu,
-}
-
-impl Device {
-    /// Reports are written by the CPU's own kernels; Burn's devices are for training.
-    fn require(self) -> Result<(), UsageError> {
-        let name = match self {
-            Self::Cpu => return Ok(()),
-            Self::Cuda => "cuda",
-            Self::Wgpu => "wgpu",
-        };
-        let what = format!("--device {name}: this build writes reports on the CPU only");
-        Err(UsageError::new(what, "leave --device out"))
-    }
-}
-
 /// Reads, checks, encodes, writes, holds against the classifier.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut report = RunReport::start("report");
     let format = Format::choose(args.format, args.out.as_deref())?;
+    report.device = args.device.name();
     args.device.require()?;
     let output = output(args)?;
     let labeler = labeler(args.rules.as_deref())?;
