@@ -1,6 +1,7 @@
 //! Facts keep to their prevalences, and reports say what the facts say.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use rad3d_phantom::{FactSheet, Finding, Phrasing, facts::PREVALENCE};
 use rad3d_report::{CT_RATE_LABELS, Evaluation, LabelSet, Labeler};
@@ -181,4 +182,56 @@ fn two_phrasings_say_the_same_in_other_words() {
         }
         assert!(evaluation.macro_f1() > 0.99, "{}", evaluation.macro_f1());
     }
+}
+
+/// `ct-rate-reports/train.csv` of the folder `data` beside the repository, or in `RAD3D_SHARED`.
+fn real_labels() -> Option<Vec<Vec<bool>>> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("RAD3D_SHARED").map_or_else(beside, PathBuf::from);
+    let mut table = csv::Reader::from_path(shared.join("data/ct-rate-reports/train.csv")).ok()?;
+    let rows = table.records().map(Result::unwrap);
+    Some(
+        rows.map(|row| row.iter().skip(2).map(|label| label == "1").collect())
+            .collect(),
+    )
+}
+
+/// The abnormalities of 800 real patients are as frequent, and come together, much as ours do.
+#[test]
+fn abnormalities_come_as_in_real_patients() {
+    let Some(real) = real_labels() else {
+        println!("skipped: no data/ct-rate-reports in ../shared or RAD3D_SHARED");
+        return;
+    };
+    assert_eq!((real.len(), real[0].len()), (800, 18));
+    let ours: Vec<Vec<bool>> = (0..8_000)
+        .map(|seed| FactSheet::sample(seed).labels().values().to_vec())
+        .collect();
+    let share = |all: &[Vec<bool>], a: usize, b: usize| {
+        all.iter().filter(|one| one[a] && one[b]).count() as f64 / all.len() as f64
+    };
+    // The correlation of two labels.
+    let phi = |all: &[Vec<bool>], a: usize, b: usize| {
+        let (p, q) = (share(all, a, a), share(all, b, b));
+        (share(all, a, b) - p * q) / (p * (1.0 - p) * q * (1.0 - q)).sqrt()
+    };
+    let mut gaps = Vec::new();
+    for (label, name) in CT_RATE_LABELS.iter().enumerate() {
+        let (found, expected) = (share(&ours, label, label), share(&real, label, label));
+        println!("{name}: {found:.3}, real {expected:.3}");
+        gaps.push((found - expected).abs());
+        // The real ones are a sample of their own, with a standard error of up to 0.018.
+        assert!(
+            (found - expected).abs() < 0.10,
+            "{name}: {found} {expected}"
+        );
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    assert!(mean(&gaps) < 0.03, "{}", mean(&gaps));
+    let pairs = (0..18).flat_map(|a| (0..a).map(move |b| (a, b)));
+    let apart: Vec<f64> = pairs
+        .map(|(a, b)| (phi(&ours, a, b) - phi(&real, a, b)).abs())
+        .collect();
+    println!("correlations {:.3} apart on average", mean(&apart));
+    assert!(mean(&apart) < 0.08, "{}", mean(&apart));
 }
