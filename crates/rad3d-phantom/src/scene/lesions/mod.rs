@@ -1,20 +1,17 @@
 //! From findings to what is drawn of them, and where it can be found again.
 
-use super::body::Body;
+mod devices;
+mod tissue;
+
+use super::body::{self, Body};
 use super::field::{Field, Pattern};
 use super::organs;
 use super::solid::{Ellipsoid, Mm3, Shape, Solid, add, frame, length, scale, sub, unit};
 use super::tree::Branch;
 use super::{Marker, middle};
-use crate::facts::{
-    AtelectasisKind, Device, EmphysemaKind, FactSheet, FibrosisKind, Finding, Lobe, Nodule,
-    NoduleKind, Severity, Side, Station,
-};
+use crate::facts::{EmphysemaKind, FactSheet, Finding, Lobe, Side};
 use crate::random::{Random, SmoothNoise};
-use crate::scene::body;
 
-/// Radiodensity of metal, within what a scanner's 12 bits can say.
-const METAL: f32 = 2900.0;
 /// Radiodensity of a plaque of calcium.
 const CALCIUM: f32 = 950.0;
 /// Markers a field gets.
@@ -331,174 +328,6 @@ impl<'a> Lesions<'a> {
         }
     }
 
-    fn node(&mut self, label: usize, station: Station, short_axis: f32, random: &mut Random) {
-        let r = 0.5 * short_axis;
-        // Beside what is there already, further off the larger the node.
-        let center = match station {
-            Station::RightParatracheal => [-12.0 - 0.5 * r, 2.0, 46.0 + r],
-            Station::Prevascular => [10.0, -46.0 - 0.3 * r, 40.0],
-            Station::Subcarinal => [0.0, 17.0 + 0.3 * r, 4.0 - 0.6 * r],
-            Station::RightHilar => [-36.0 - 0.3 * r, 2.0 - 0.6 * r, -8.0 - 0.4 * r],
-            Station::LeftHilar => [38.0 + 0.3 * r, 8.0 - 0.6 * r, -6.0 - 0.4 * r],
-            Station::Axillary(side) => [side.sign() * 146.0, 10.0, 78.0],
-        };
-        let spots = 1 + random.below(3);
-        for spot in 0..spots {
-            let size = r * if spot == 0 {
-                1.0
-            } else {
-                random.between(0.6, 0.9)
-            };
-            let drift = if spot == 0 {
-                [0.0; 3]
-            } else {
-                scale(random.direction(), 1.6 * r)
-            };
-            let node = Ellipsoid::along(
-                add(center, drift),
-                [1.35 * size, size, size],
-                random.direction(),
-            );
-            // Drawn last: large nodes push vessels aside and bulge into the lung.
-            let shape = Shape::new(Solid::Ellipsoid(node), 48.0);
-            self.on_top.push(shape);
-        }
-        self.mark(label, center, 0.5 * r);
-    }
-
-    fn nodule(&mut self, label: usize, nodule: &Nodule, random: &mut Random) {
-        let radius = 0.5 * nodule.diameter_mm * self.mm;
-        let at = self.place(nodule.lobe, radius + 1.0, random);
-        let hu = match nodule.kind {
-            NoduleKind::Solid => 35.0,
-            NoduleKind::GroundGlass => -560.0,
-            NoduleKind::Calcified => 620.0,
-        };
-        let bumps = if nodule.kind == NoduleKind::Calcified {
-            0.0
-        } else {
-            0.12 * radius
-        };
-        self.in_lung.push(
-            Shape::new(Solid::ball(at, radius), hu)
-                .bumpy(bumps)
-                .in_lung(),
-        );
-        self.mark(label, at, 0.45 * radius);
-    }
-
-    fn atelectasis(
-        &mut self,
-        label: usize,
-        severity: Severity,
-        kind: AtelectasisKind,
-        lobes: &[Lobe],
-        random: &mut Random,
-    ) {
-        match kind {
-            AtelectasisKind::Dependent => {
-                let fluid = lobes.iter().any(|lobe| self.body.fluid(lobe.side()) > 0.0);
-                let thickness = [9.0, 16.0, 26.0][severity.degree() - 1];
-                // Collapsed lung lies on the fluid, not on the wall.
-                let under = lobes
-                    .iter()
-                    .map(|lobe| self.body.fluid(lobe.side()))
-                    .fold(0.0, f32::max);
-                let thickness_mm = if fluid { thickness + under } else { thickness };
-                self.field(
-                    label,
-                    Pattern::Dependent { thickness_mm },
-                    32.0,
-                    lobes,
-                    random,
-                );
-            }
-            AtelectasisKind::Linear => {
-                for &lobe in lobes {
-                    for _ in 0..severity.degree() + 1 {
-                        let at = self.place(lobe, 7.0, random);
-                        let at = [at[0], at[1], at[2].min(-20.0)];
-                        let at = if self.body.lung(at) < -4.0 {
-                            at
-                        } else {
-                            self.place(lobe, 7.0, random)
-                        };
-                        let radii = [
-                            random.between(1.6, 2.4),
-                            random.between(16.0, 26.0),
-                            random.between(12.0, 20.0),
-                        ];
-                        // Plates lie nearly flat.
-                        let up = unit([random.between(-0.4, 0.4), random.between(-0.7, 0.7), 1.0]);
-                        let plate = Ellipsoid::along(at, radii, up);
-                        let shape = Shape::new(Solid::Ellipsoid(plate), 20.0);
-                        self.in_lung.push(shape.in_lung().bumpy(0.5));
-                        self.mark(label, at, 0.8);
-                    }
-                }
-            }
-        }
-    }
-
-    fn fibrosis(&mut self, label: usize, kind: FibrosisKind, lobe: Lobe, random: &mut Random) {
-        match kind {
-            FibrosisKind::Bands => {
-                for _ in 0..3 {
-                    let from = self.place(lobe, 4.0, random);
-                    // Outwards to the pleura.
-                    let outward =
-                        unit([from[0] - 45.0 * lobe.side().sign(), from[1], 0.3 * from[2]]);
-                    let mut to = from;
-                    for _ in 0..70 {
-                        if self.body.lung(to) > 0.0 {
-                            break;
-                        }
-                        to = add(to, outward);
-                    }
-                    let inner = add(from, scale(outward, -12.0));
-                    let radii = [1.2, 2.6];
-                    let band = Solid::Stick {
-                        from: inner,
-                        to,
-                        radii,
-                    };
-                    self.in_lung
-                        .push(Shape::new(band, -10.0).in_lung().bumpy(0.5));
-                    self.mark(label, add(inner, scale(sub(to, inner), 0.5)), 0.8);
-                }
-            }
-            FibrosisKind::Apical => {
-                for _ in 0..5 {
-                    let side = lobe.side().sign();
-                    let mut at = [side * 42.0, 16.0, 86.0];
-                    for _ in 0..60 {
-                        let try_at = [
-                            side * random.between(25.0, 70.0),
-                            random.between(-25.0, 55.0),
-                            random.between(74.0, 98.0),
-                        ];
-                        if (-9.0..-2.5).contains(&self.body.lung(try_at)) {
-                            at = try_at;
-                            break;
-                        }
-                    }
-                    let radii = [
-                        random.between(2.5, 4.0),
-                        random.between(5.0, 10.0),
-                        random.between(2.5, 5.0),
-                    ];
-                    let scar = Ellipsoid::along(at, radii, random.direction());
-                    self.in_lung.push(
-                        Shape::new(Solid::Ellipsoid(scar), 15.0)
-                            .in_lung()
-                            .bumpy(1.0),
-                    );
-                    self.mark(label, at, 0.8);
-                }
-            }
-        }
-    }
-
     /// Marks fluid in the middle of its layer, where it is deepest.
     fn mark_fluid(&mut self, label: usize, side: Side, depth: f32) {
         for z in [-55.0, -40.0, -25.0] {
@@ -531,73 +360,5 @@ impl<'a> Lesions<'a> {
                 self.mark(14, in_wall, 0.5);
             }
         }
-    }
-
-    fn device(&mut self, device: Device) {
-        let mut wire = |places: &[Mm3], radius: f32| {
-            for ends in places.windows(2) {
-                self.on_top
-                    .push(Shape::new(Solid::stick(ends[0], ends[1], radius), METAL));
-            }
-        };
-        let marked = match device {
-            Device::CentralLine(side) => {
-                let mut way = organs::venous_way(side);
-                way.insert(0, [64.0 * side.sign(), -60.0, 130.0]);
-                wire(&way, 1.5);
-                way[3]
-            }
-            Device::Port(side) | Device::Pacemaker(side) => {
-                let mut way = organs::venous_way(side);
-                let pocket = self.pocket(78.0 * side.sign(), 66.0);
-                way.insert(0, pocket);
-                let radii = if matches!(device, Device::Port(_)) {
-                    [11.0, 5.0, 11.0]
-                } else {
-                    way.push([-14.0, -34.0, -34.0]);
-                    // The right ventricle's tip.
-                    way.push(
-                        self.body
-                            .heart
-                            .grown(-9.0)
-                            .surface(unit([0.75, -0.5, -0.35])),
-                    );
-                    [24.0, 5.5, 20.0]
-                };
-                let case = Ellipsoid::upright(pocket, radii);
-                self.on_top.push(Shape::new(Solid::Ellipsoid(case), METAL));
-                for ends in way.windows(2) {
-                    self.on_top
-                        .push(Shape::new(Solid::stick(ends[0], ends[1], 1.4), METAL));
-                }
-                if let (Device::Pacemaker(_), Some(tip)) = (device, way.last()) {
-                    self.on_top.push(Shape::new(Solid::ball(*tip, 2.4), METAL));
-                }
-                pocket
-            }
-            Device::SternalWires => {
-                let front = self.body.wall(0.0, -std::f32::consts::FRAC_PI_2, 6.0)[1];
-                for z in [-52.0, -30.0, -8.0, 14.0, 36.0, 62.0] {
-                    let y = front - 8.0;
-                    wire(&[[-17.0, y, z], [17.0, y, z + 2.0]], 1.2);
-                    wire(&[[-17.0, y, z], [-16.0, y + 14.0, z]], 1.2);
-                    wire(&[[17.0, y, z], [16.0, y + 14.0, z]], 1.2);
-                    wire(&[[0.0, y, z], [4.0, y - 3.0, z + 5.0]], 1.6);
-                }
-                [0.0, front - 8.0, 15.0]
-            }
-        };
-        self.mark(0, marked, 0.8);
-    }
-
-    /// A place under the skin of the front of the chest.
-    fn pocket(&self, x: f32, z: f32) -> Mm3 {
-        let level = self.body.level(z);
-        let mut y = 0.0;
-        // Forwards out of the muscle, then a case's thickness further.
-        while y > -200.0 && level.in_muscle(x, y) {
-            y -= 1.0;
-        }
-        [x, y - 1.0, z]
     }
 }
