@@ -16,8 +16,8 @@ pub enum Products {
     /// 32 bits.
     #[default]
     F32,
-    /// Factors are rounded to bfloat16 as they are multiplied, forwards and backwards: several times
-    /// the speed on a GPU with units for it. Frozen weights are kept so, in half the memory.
+    /// Factors are rounded to bfloat16 as they are multiplied, forwards and backwards, which newer GPUs
+    /// have units for. Frozen weights are kept so, in half the memory.
     Bf16,
 }
 
