@@ -344,6 +344,7 @@ fn describe(settings: &Settings, subjects: &Subjects) -> ProtocolDescription {
         },
         cider: "pycocoevalcap, words between white space, mean",
         bertscore: settings.bertscore.as_ref().map(BertScore::describe),
+        green: subjects.saved.green_by.clone(),
         saved: subjects.saved.describe(),
         labels: format!(
             "built-in labeler on the hypotheses, truth {truth}; zero_division 0; macro is the \

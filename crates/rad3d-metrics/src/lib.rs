@@ -69,7 +69,9 @@ pub use labels::{
 };
 pub use protocol::{BleuProgram, Protocol};
 pub use saved::{
-    Affinity, GreenCounts, RadGraphF1, RateScore, SavedScores, read_green, read_radgraph, read_rate,
+    Affinity, Completer, Completion, GREEN_MAX_TOKENS, GreenCounts, GreenProgress, GreenPrompt,
+    GreenProvenance, GreenRun, RadGraphF1, RateScore, SavedScores, read_green, read_radgraph,
+    read_rate,
 };
 pub use text::{
     BertScore, BertScores, Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Punkt, Rouge,

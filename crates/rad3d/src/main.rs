@@ -2,6 +2,7 @@
 
 mod cli;
 mod cmd;
+mod completer;
 mod encoder;
 mod exit;
 mod pictures;

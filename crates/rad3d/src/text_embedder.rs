@@ -121,10 +121,12 @@ impl TokenEmbedder for TextEmbedder {
     }
 }
 
-fn of_weights(error: WeightsError) -> MetricsError {
+/// A fault of a model's files as the metrics tell it.
+pub(crate) fn of_weights(error: WeightsError) -> MetricsError {
     MetricsError::new(Fault::Model, &error.path, &error.what, &error.hint)
 }
 
-fn of_network(error: NnError) -> MetricsError {
+/// A fault of a network as the metrics tell it.
+pub(crate) fn of_network(error: NnError) -> MetricsError {
     MetricsError::new(Fault::Model, &error.place, &error.what, &error.hint)
 }

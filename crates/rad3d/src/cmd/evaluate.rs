@@ -1,5 +1,7 @@
 //! `rad3d evaluate --references R --hypotheses H --out DIR`: scores of reports, with intervals.
 
+mod green;
+
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use rad3d_report::Labeler;
 use rad3d_volume::write::AtomicFile;
 use serde_json::json;
 
+use self::green::GreenArgs;
 use crate::exit::{Outcome, UsageError};
 use crate::run_report::{HashedInput, RunReport, sha256_of};
 use crate::talk;
@@ -60,6 +63,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     bertscore: BertScoreArgs,
+
+    #[command(flatten)]
+    green: GreenArgs,
 
     #[command(flatten)]
     saved: SavedArgs,
@@ -143,7 +149,9 @@ Examples:
   rad3d evaluate --references test.csv --hypotheses ours.csv --out scores/
   rad3d evaluate --references test.csv --hypotheses ours.csv --baseline theirs.csv --out scores/
   rad3d evaluate --references gt.json --hypotheses inferred.json --protocol vlm3d --out scores/
-  rad3d evaluate --references test.csv --hypotheses ours.csv --bertscore roberta-large/ --out scores/";
+  rad3d evaluate --references test.csv --hypotheses ours.csv --bertscore roberta-large/ --out scores/
+  rad3d evaluate --references test.csv --hypotheses ours.csv --green-model GREEN-RadLlama2-7b/ \\
+      --green-prompt green_prompt.txt --out scores/";
 
 /// The protocols by name.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -181,17 +189,15 @@ fn resamples(text: &str) -> Result<usize, String> {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut report = RunReport::start("evaluate");
     let settings = settings(args)?;
-    let subjects = subjects(args, &settings).map_err(usage)?;
+    let mut subjects = subjects(args, &settings).map_err(usage)?;
+    let green = args.green.judge(&mut subjects, &args.out)?;
     let waiting = talk::spinner("scoring");
     let evaluation = Evaluation::of(&subjects, &settings).map_err(usage)?;
     waiting.finish_and_clear();
     let json = serde_json::to_string_pretty(&evaluation)?;
     let csv = render::csv(&evaluation)?;
     let html = render::html(&evaluation, &subjects)?;
-    std::fs::create_dir_all(&args.out).map_err(|error| {
-        let what = format!("{}: cannot be made a folder ({error})", args.out.display());
-        UsageError::new(what, "give another folder with --out")
-    })?;
+    make_folder(&args.out)?;
     for (name, text) in [
         ("scores.json", &json),
         ("scores.csv", &csv),
@@ -213,9 +219,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         "references": args.references, "hypotheses": args.hypotheses, "baseline": args.baseline,
         "labels": args.labels, "probabilities": args.probabilities, "out": args.out,
         "protocol": evaluation.protocol, "nltk_data": args.nltk_data, "bertscore": args.bertscore.bertscore,
+        "green_model": args.green.green_model, "green_prompt": args.green.green_prompt,
         "bootstrap": evaluation.bootstrap,
     });
     report.result = json!({ "reports": evaluation.count, "corpus": evaluation.corpus });
+    if let Some(runs) = green {
+        report.result["green_completions"] = json!(runs);
+    }
     report.write_beside(&args.out.join("scores.json"))?;
     let (out, seconds) = (args.out.display(), report.seconds());
     talk::note(&format!(
@@ -223,6 +233,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         evaluation.count
     ));
     Ok(Outcome::Done)
+}
+
+fn make_folder(out: &Path) -> Result<(), UsageError> {
+    std::fs::create_dir_all(out).map_err(|error| {
+        let what = format!("{}: cannot be made a folder ({error})", out.display());
+        UsageError::new(what, "give another folder with --out")
+    })
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
@@ -287,6 +304,7 @@ fn saved(
             .map(|path| read_radgraph(path, references))
             .transpose()?,
         ratescore: rate.map(ratescore).transpose()?,
+        green_by: None,
     })
 }
 
@@ -314,7 +332,14 @@ fn subjects(args: &Args, settings: &Settings) -> rad3d_metrics::Result<Subjects>
 
 fn inputs(args: &Args) -> anyhow::Result<Vec<HashedInput>> {
     let rescaling = &args.bertscore.bertscore_baseline;
-    let optional = [&args.baseline, &args.labels, &args.probabilities, rescaling];
+    let prompt = &args.green.green_prompt;
+    let optional = [
+        &args.baseline,
+        &args.labels,
+        &args.probabilities,
+        rescaling,
+        prompt,
+    ];
     let given = [&args.references, &args.hypotheses].into_iter();
     let saved = args.saved.files().into_iter().flatten().flatten();
     given
