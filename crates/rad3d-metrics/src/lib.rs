@@ -65,7 +65,8 @@ pub use evaluation::{Evaluation, Settings, Subjects};
 pub use input::{ReportText, align, read_labels, read_reports, read_scores};
 pub use labels::{
     Auroc, AurocStatistic, Averages, CalibrationBin, CalibrationCurve, Cell, Classification,
-    ClassificationStatistic, LabelMatrix, Matrix, RocCurve, RocPoint, ScoreMatrix, crg,
+    ClassificationStatistic, LabelMatrix, Matrix, RocCurve, RocPoint, ScoreMatrix, TextLabeler,
+    crg,
 };
 pub use protocol::{BleuProgram, Protocol};
 pub use saved::{

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rad3d_metrics::{
-    Affinity, BertScore, BleuProgram, Bootstrap, Evaluation, MetricsError, Protocol, Punkt,
-    ReportText, SavedScores, Settings, Subjects, WordNet, align, read_bertscore_baseline,
+    Affinity, BertScore, BleuProgram, Bootstrap, Evaluation, Protocol, Punkt, ReportText,
+    SavedScores, Settings, Subjects, TextLabeler, WordNet, align, read_bertscore_baseline,
     read_green, read_labels, read_radgraph, read_rate, read_reports, read_scores, render,
 };
 use rad3d_report::Labeler;
@@ -16,10 +16,11 @@ use rad3d_volume::write::AtomicFile;
 use serde_json::json;
 
 use self::green::GreenArgs;
-use crate::exit::{Outcome, UsageError};
+use crate::exit::{Outcome, UsageError, of_metrics as usage};
 use crate::run_report::{HashedInput, RunReport, sha256_of};
 use crate::talk;
 use crate::text_embedder::TextEmbedder;
+use crate::text_labeler::ClassifierLabeler;
 
 /// Score written reports against reference reports.
 ///
@@ -41,9 +42,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
 
-    /// True labels, 0 or 1 a column; else the built-in labeler reads the references
+    /// True labels, 0 or 1 a column; else they are read off the references
     #[arg(long, value_name = "CSV")]
     labels: Option<PathBuf>,
+
+    /// Read labels off texts by this classifier (as in `rad3d label`), not by the built-in rules
+    #[arg(long, value_name = "DIR")]
+    classifier: Option<PathBuf>,
 
     /// The image classifier's probabilities, for ROC, calibration and how texts follow it
     #[arg(long, value_name = "CSV")]
@@ -219,7 +224,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         "references": args.references, "hypotheses": args.hypotheses, "baseline": args.baseline,
         "labels": args.labels, "probabilities": args.probabilities, "out": args.out,
         "protocol": evaluation.protocol, "nltk_data": args.nltk_data, "bertscore": args.bertscore.bertscore,
-        "green_model": args.green.green_model, "green_prompt": args.green.green_prompt,
+        "classifier": args.classifier, "green_model": args.green.green_model, "green_prompt": args.green.green_prompt,
         "bootstrap": evaluation.bootstrap,
     });
     report.result = json!({ "reports": evaluation.count, "corpus": evaluation.corpus });
@@ -269,10 +274,15 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
             resamples: args.resamples,
         },
         labeler,
+        classifier: args.classifier.as_deref().map(classifier).transpose()?,
         punkt,
         wordnet,
         bertscore: bertscore(&args.bertscore)?,
     })
+}
+
+fn classifier(folder: &Path) -> anyhow::Result<Box<dyn TextLabeler + Send>> {
+    Ok(Box::new(ClassifierLabeler::open(folder)?))
 }
 
 fn bertscore(args: &BertScoreArgs) -> anyhow::Result<Option<BertScore>> {
@@ -390,9 +400,4 @@ fn table_of(evaluation: &Evaluation) -> String {
         end(&mut text);
     }
     text
-}
-
-/// A fault of the reports, labels or dictionaries is one of the input: exit code 2.
-fn usage(error: MetricsError) -> UsageError {
-    UsageError::new(error.to_string(), error.hint)
 }

@@ -8,8 +8,8 @@ use rad3d_metrics::{
 };
 use serde::Serialize;
 
-use super::usage;
 use crate::completer::LocalCompleter;
+use crate::exit::of_metrics as usage;
 use crate::talk;
 
 /// GREEN's language model, run here.
