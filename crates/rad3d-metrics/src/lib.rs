@@ -77,5 +77,5 @@ pub use saved::{
 pub use text::{
     BertScore, BertScores, Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Punkt, Rouge,
     RougeScore, SacreSmoothing, TokenEmbedder, Tokens, WordNet, cider, coco_rouge_l, porter_stem,
-    read_bertscore_baseline,
+    read_bertscore_baseline, rouge_l_sum,
 };
