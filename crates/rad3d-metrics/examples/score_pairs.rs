@@ -133,6 +133,7 @@ fn resampling(
             ..Bootstrap::default()
         },
         labeler: Labeler::ct_rate()?,
+        classifier: None,
         punkt,
         wordnet: None,
         bertscore: None,

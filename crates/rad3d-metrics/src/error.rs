@@ -10,7 +10,7 @@ pub type Result<T, E = MetricsError> = std::result::Result<T, E>;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Fault {
-    /// The file could not be opened or read.
+    /// The file could not be opened, read or written.
     Unreadable,
     /// Nothing is left to score.
     Empty,

@@ -16,6 +16,7 @@ use crate::error::{Fault, MetricsError, Result};
 use crate::input::ReportText;
 use crate::labels::{
     AurocStatistic, CalibrationCurve, Classification, LabelMatrix, RocCurve, ScoreMatrix,
+    TextLabeler,
 };
 use crate::protocol::{BleuProgram, Protocol, ProtocolDescription};
 use crate::saved::SavedScores;
@@ -56,8 +57,10 @@ pub struct Settings {
     pub bleu: Option<BleuProgram>,
     /// How intervals are drawn.
     pub bootstrap: Bootstrap,
-    /// Reads labels off texts.
+    /// Reads labels off texts, unless there is a classifier; turns sentences into their contrary.
     pub labeler: Labeler,
+    /// Reads labels off texts.
+    pub classifier: Option<Box<dyn TextLabeler + Send>>,
     /// Parts text into sentences for METEOR.
     pub punkt: Punkt,
     /// METEOR's synonyms.
@@ -172,7 +175,7 @@ impl Evaluation {
     pub fn of(subjects: &Subjects, settings: &Settings) -> Result<Self> {
         let truth = match &subjects.truth {
             Some(truth) => truth.clone(),
-            None => system::labels_of(&subjects.references, &settings.labeler)?,
+            None => system::labels_of(&subjects.references, settings)?,
         };
         check_lengths(subjects, &truth)?;
         let references = &subjects.references;
@@ -319,10 +322,14 @@ fn check_lengths(subjects: &Subjects, truth: &LabelMatrix) -> Result<()> {
 
 fn describe(settings: &Settings, subjects: &Subjects) -> ProtocolDescription {
     let protocol = settings.protocol;
-    let truth = if subjects.truth.is_some() {
-        "as given"
-    } else {
-        "by the labeler from the references"
+    let truth = match (&subjects.truth, &settings.classifier) {
+        (Some(_), _) => "as given",
+        (None, Some(_)) => "by it from the references",
+        (None, None) => "by the labeler from the references",
+    };
+    let labeler = match &settings.classifier {
+        Some(classifier) => classifier.describe(),
+        None => "built-in labeler".into(),
     };
     let synonyms = match settings.wordnet {
         Some(_) => "WordNet synonyms",
@@ -344,9 +351,10 @@ fn describe(settings: &Settings, subjects: &Subjects) -> ProtocolDescription {
         },
         cider: "pycocoevalcap, words between white space, mean",
         bertscore: settings.bertscore.as_ref().map(BertScore::describe),
+        green: subjects.saved.green_by.clone(),
         saved: subjects.saved.describe(),
         labels: format!(
-            "built-in labeler on the hypotheses, truth {truth}; zero_division 0; macro is the \
+            "{labeler} on the hypotheses, truth {truth}; zero_division 0; macro is the \
              mean of the labels' F1"
         ),
     }

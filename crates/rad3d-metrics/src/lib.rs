@@ -65,14 +65,17 @@ pub use evaluation::{Evaluation, Settings, Subjects};
 pub use input::{ReportText, align, read_labels, read_reports, read_scores};
 pub use labels::{
     Auroc, AurocStatistic, Averages, CalibrationBin, CalibrationCurve, Cell, Classification,
-    ClassificationStatistic, LabelMatrix, Matrix, RocCurve, RocPoint, ScoreMatrix, crg,
+    ClassificationStatistic, LabelMatrix, Matrix, RocCurve, RocPoint, ScoreMatrix, TextLabeler,
+    crg,
 };
 pub use protocol::{BleuProgram, Protocol};
 pub use saved::{
-    Affinity, GreenCounts, RadGraphF1, RateScore, SavedScores, read_green, read_radgraph, read_rate,
+    Affinity, Completer, Completion, GREEN_MAX_TOKENS, GreenCounts, GreenProgress, GreenPrompt,
+    GreenProvenance, GreenRun, RadGraphF1, RateScore, SavedScores, read_green, read_radgraph,
+    read_rate,
 };
 pub use text::{
     BertScore, BertScores, Bleu, BleuCounts, BleuStatistic, Meteor, NltkSmoothing, Punkt, Rouge,
     RougeScore, SacreSmoothing, TokenEmbedder, Tokens, WordNet, cider, coco_rouge_l, porter_stem,
-    read_bertscore_baseline,
+    read_bertscore_baseline, rouge_l_sum,
 };

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::input::ReportText;
+use crate::saved::GreenProvenance;
 use crate::text::{Bleu, NltkSmoothing, SacreSmoothing, Tokens};
 
 /// Whose numbers the scores can be held against.
@@ -81,6 +82,9 @@ pub struct ProtocolDescription {
     /// Encoder and settings of BERTScore.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bertscore: Option<String>,
+    /// What GREEN's completions were made with, where its model was run for this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub green: Option<GreenProvenance>,
     /// Scores that were made from other models' output, and how.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub saved: Vec<&'static str>,

@@ -1,13 +1,19 @@
-//! Scores by models that ran elsewhere, computed from what they left behind: completions of
-//! GREEN's language model, annotations of RadGraph and of RaTEScore's entity model (spec `metrics`
-//! 6 to 8).
+//! Scores computed from what other models wrote: completions of GREEN's language model, which can
+//! be run from here, annotations of RadGraph and of RaTEScore's entity model (spec `metrics` 6 to
+//! 8).
 
 mod green;
+mod green_prompt;
+mod green_run;
 mod radgraph;
 mod rate;
 mod read;
 
 pub use green::{GreenCounts, GreenSection};
+pub use green_prompt::GreenPrompt;
+pub use green_run::{
+    Completer, Completion, GREEN_MAX_TOKENS, GreenProgress, GreenProvenance, GreenRun,
+};
 pub use radgraph::{RadGraphAnnotation, RadGraphEntity, RadGraphF1, RadGraphRelease};
 pub use rate::{Affinity, RateAnnotation, RateScore, RateType, rate_entities};
 pub use read::{read_green, read_radgraph, read_rate};
@@ -18,6 +24,8 @@ pub use read::{read_green, read_radgraph, read_rate};
 pub struct SavedScores {
     /// GREEN.
     pub green: Option<Vec<f64>>,
+    /// What GREEN's completions were made with, where its model was run for this.
+    pub green_by: Option<GreenProvenance>,
     /// F1-RadGraph.
     pub radgraph: Option<Vec<RadGraphF1>>,
     /// RaTEScore.

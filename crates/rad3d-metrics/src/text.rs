@@ -23,6 +23,6 @@ pub use cider::cider;
 pub use meteor::Meteor;
 pub use porter::porter_stem;
 pub use punkt::Punkt;
-pub use rouge::{Rouge, RougeScore, coco_rouge_l};
+pub use rouge::{Rouge, RougeScore, coco_rouge_l, rouge_l_sum};
 pub use tokens::Tokens;
 pub use wordnet::WordNet;

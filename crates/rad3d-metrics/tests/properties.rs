@@ -52,6 +52,7 @@ fn settings(protocol: Protocol) -> Settings {
             ..Bootstrap::default()
         },
         labeler: Labeler::ct_rate().unwrap(),
+        classifier: None,
         punkt: Punkt::default(),
         wordnet: None,
         bertscore: None,

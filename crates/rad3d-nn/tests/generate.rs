@@ -67,6 +67,7 @@ impl HfSettings {
         });
         GenerationSettings {
             max_new_tokens,
+            max_length: None,
             stop_tokens: self.eos_token_id.into_iter().collect(),
             strategy,
             repetition_penalty: self.repetition_penalty.unwrap_or(1.0),
@@ -191,6 +192,33 @@ fn an_observer_can_end_one_text_of_a_batch() {
 }
 
 #[test]
+fn a_longest_length_counts_for_each_prompt_by_itself() {
+    let (model, golden, _) = open("llama2");
+    let (long, short) = (&golden.rows[0], &golden.rows[0][..2]);
+    let prompts = [Prompt::ids(long), Prompt::ids(short)];
+    for strategy in [Strategy::Greedy, Strategy::Beam(BeamSettings::default())] {
+        let settings = GenerationSettings {
+            max_new_tokens: usize::MAX,
+            max_length: Some(long.len() + 3),
+            strategy,
+            ..Default::default()
+        };
+        let mut ended = [0, 0];
+        let texts = generate(&model, &prompts, &settings, &mut |new| {
+            if let Some(why) = new.ended {
+                assert_eq!(why, Ended::Length);
+                ended[new.prompt] += 1;
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        let lengths = [texts[0].tokens.len(), texts[1].tokens.len()];
+        assert_eq!(lengths, [3, long.len() + 1]);
+        assert_eq!(ended, [1, 1], "each end is told once");
+    }
+}
+
+#[test]
 fn settings_out_of_range_are_refused_by_name() {
     let (model, golden, _) = open("llama2");
     let prompts = [Prompt::ids(&golden.rows[0])];
@@ -234,6 +262,13 @@ fn settings_out_of_range_are_refused_by_name() {
         (
             GenerationSettings {
                 max_new_tokens: 10_000,
+                ..Default::default()
+            },
+            "prompt 0",
+        ),
+        (
+            GenerationSettings {
+                max_length: Some(golden.rows[0].len()),
                 ..Default::default()
             },
             "prompt 0",

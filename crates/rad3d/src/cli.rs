@@ -56,7 +56,7 @@ pub(crate) enum Verb {
     /// Label chest CT reports with the 18 CT-RATE abnormalities, by rules.
     Label(label::Args),
     /// Score written reports against reference reports, with intervals.
-    Evaluate(evaluate::Args),
+    Evaluate(Box<evaluate::Args>),
     /// Train and judge a whole matrix of systems, as the paper's scaling study.
     Study(study::Args),
     /// Let radiologists judge reports blind: make their sheets, analyse their answers.

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use rad3d_embeddings::EmbeddingsError;
+use rad3d_metrics::MetricsError;
 use rad3d_nn::NnError;
 use rad3d_report::ReportError;
 use rad3d_study::StudyError;
@@ -39,6 +40,12 @@ impl UsageError {
             hint: hint.into(),
         }
     }
+}
+
+/// A fault of what the metrics were given, reports, labels, dictionaries or models, is one of the
+/// input.
+pub(crate) fn of_metrics(error: MetricsError) -> UsageError {
+    UsageError::new(error.to_string(), error.hint)
 }
 
 /// Tells a failure on stderr and turns the outcome into the process's exit code.

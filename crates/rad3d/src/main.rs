@@ -2,8 +2,10 @@
 
 mod cli;
 mod cmd;
+mod completer;
 mod device;
 mod encoder;
+mod encoder_tokenizer;
 mod exit;
 mod pictures;
 mod run_report;
@@ -11,6 +13,7 @@ mod scan_args;
 mod shipped;
 mod talk;
 mod text_embedder;
+mod text_labeler;
 mod writer;
 
 use std::process::ExitCode;

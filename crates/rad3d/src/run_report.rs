@@ -31,7 +31,7 @@ pub(crate) struct RunReport {
 }
 
 /// An input file and its SHA-256.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct HashedInput {
     pub(crate) path: PathBuf,
     pub(crate) sha256: String,

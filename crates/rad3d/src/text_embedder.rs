@@ -5,8 +5,9 @@ use std::path::Path;
 use rad3d_metrics::{Fault, MetricsError, TokenEmbedder};
 use rad3d_nn::text_encoder::EncoderFamily;
 use rad3d_nn::{NnError, TextEncoder};
-use rad3d_weights::{Tokenizer, WeightsError};
+use rad3d_weights::WeightsError;
 
+use crate::encoder_tokenizer::EncoderTokenizer;
 use crate::exit::UsageError;
 
 /// An encoder with its tokenizer, cut off after one of its layers.
@@ -14,9 +15,8 @@ use crate::exit::UsageError;
 pub(crate) struct TextEmbedder {
     name: String,
     encoder: TextEncoder,
-    tokenizer: Tokenizer,
+    tokenizer: EncoderTokenizer,
     layer: usize,
-    ends: [u32; 2],
 }
 
 impl TextEmbedder {
@@ -24,9 +24,8 @@ impl TextEmbedder {
     /// size.
     pub(crate) fn open(folder: &Path, layer: Option<usize>) -> anyhow::Result<Self> {
         let encoder = TextEncoder::open(folder)?;
-        let tokenizer = Tokenizer::from_folder(folder)?;
         let config = encoder.config();
-        tokenizer.check_fits(config.vocabulary)?;
+        let tokenizer = EncoderTokenizer::open(folder, config)?;
         let place = folder.display();
         let layers = config.layers;
         let layer = match layer.or_else(|| usual_layer(&encoder)) {
@@ -47,24 +46,12 @@ impl TextEmbedder {
                 return Err(UsageError::new(what, hint).into());
             }
         };
-        let ends = match tokenizer.encode("", true)?[..] {
-            [first, last] => [first, last],
-            ref other => {
-                let what = format!(
-                    "{place}: its tokenizer puts {} tokens around a text, not 2",
-                    other.len()
-                );
-                let hint = "give the folder of a BERT, RoBERTa or DistilBERT";
-                return Err(UsageError::new(what, hint).into());
-            }
-        };
         let name = folder.file_name().unwrap_or(folder.as_os_str());
         Ok(Self {
             name: name.to_string_lossy().into_owned(),
             encoder,
             tokenizer,
             layer,
-            ends,
         })
     }
 
@@ -95,25 +82,17 @@ impl TokenEmbedder for TextEmbedder {
     }
 
     fn ends(&self) -> [u32; 2] {
-        self.ends
+        self.tokenizer.ends()
     }
 
     fn tokens(&self, text: &str) -> rad3d_metrics::Result<Vec<u32>> {
-        let config = self.encoder.config();
         // RoBERTa tells a word at the start of a text from one within it by the blank before.
-        let spaced = match config.family {
+        let spaced = match self.encoder.config().family {
             EncoderFamily::Roberta if !text.is_empty() => Some(format!(" {text}")),
             _ => None,
         };
         let text = spaced.as_deref().unwrap_or(text);
-        let mut ids = self.tokenizer.encode(text, true).map_err(of_weights)?;
-        let longest = self.tokenizer.longest_text().unwrap_or(usize::MAX);
-        let longest = longest.min(config.context()).max(2);
-        if ids.len() > longest {
-            ids.truncate(longest - 1);
-            ids.push(self.ends[1]);
-        }
-        Ok(ids)
+        self.tokenizer.encode(text).map_err(of_weights)
     }
 
     fn embed(&self, texts: &[&[u32]]) -> rad3d_metrics::Result<Vec<Vec<f32>>> {
@@ -121,10 +100,12 @@ impl TokenEmbedder for TextEmbedder {
     }
 }
 
-fn of_weights(error: WeightsError) -> MetricsError {
+/// A fault of a model's files as the metrics tell it.
+pub(crate) fn of_weights(error: WeightsError) -> MetricsError {
     MetricsError::new(Fault::Model, &error.path, &error.what, &error.hint)
 }
 
-fn of_network(error: NnError) -> MetricsError {
+/// A fault of a network as the metrics tell it.
+pub(crate) fn of_network(error: NnError) -> MetricsError {
     MetricsError::new(Fault::Model, &error.place, &error.what, &error.hint)
 }

@@ -187,20 +187,7 @@ impl Writer {
         prefixes: &[&[f32]],
         settings: &GenerationSettings,
     ) -> anyhow::Result<Vec<Written>> {
-        let mut ends = self.tokenizer.special().eos.clone();
-        ends.extend(&self.llm.config().stop_tokens);
-        ends.sort_unstable();
-        ends.dedup();
-        if ends.is_empty() {
-            return Err(UsageError::new(
-                format!(
-                    "{}: names no token that ends a text",
-                    self.llm_path.display()
-                ),
-                "set eos_token_id in its config.json",
-            )
-            .into());
-        }
+        let ends = end_tokens(&self.llm, &self.tokenizer, &self.llm_path)?;
         let settings = GenerationSettings {
             stop_tokens: ends,
             ..settings.clone()
@@ -263,6 +250,25 @@ impl Writer {
             _ => report,
         }
     }
+}
+
+/// The tokens with which a language model ends a text; `path` is the model's, for errors.
+pub(crate) fn end_tokens(
+    llm: &CausalLm,
+    tokenizer: &Tokenizer,
+    path: &Path,
+) -> Result<Vec<u32>, UsageError> {
+    let mut ends = tokenizer.special().eos.clone();
+    ends.extend(&llm.config().stop_tokens);
+    ends.sort_unstable();
+    ends.dedup();
+    if ends.is_empty() {
+        return Err(UsageError::new(
+            format!("{}: names no token that ends a text", path.display()),
+            "set eos_token_id in its config.json",
+        ));
+    }
+    Ok(ends)
 }
 
 /// The language model's place, checked against what the mapper was trained through.

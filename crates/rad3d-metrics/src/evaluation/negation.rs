@@ -8,7 +8,7 @@ use rad3d_report::{Labeler, Report, Section};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::system::System;
+use super::system::{self, System};
 use super::{Keyed, Settings};
 use crate::error::Result;
 use crate::input::ReportText;
@@ -73,7 +73,7 @@ impl NegationProbe {
         }
         let mut scores = Keyed(Vec::new());
         if !originals.is_empty() {
-            let truth = super::system::labels_of(&originals, &settings.labeler)?;
+            let truth = system::labels_of(&originals, settings)?;
             let system = System::of(&originals, &contraries, &truth, settings)?;
             scores = system.statistics().corpus(settings.protocol);
             scores.0.retain(|(_, score)| score.is_some());

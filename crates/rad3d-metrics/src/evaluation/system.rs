@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rad3d_report::Labeler;
+use rad3d_report::Report;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -73,13 +73,19 @@ pub(super) struct System {
     classification: ClassificationStatistic,
 }
 
-/// Labels of texts, by the labeler.
-pub(super) fn labels_of(texts: &[ReportText], labeler: &Labeler) -> Result<LabelMatrix> {
-    let rows: Vec<_> = texts
-        .par_iter()
-        .map(|text| labeler.label(&text.report).labels)
-        .collect();
-    Matrix::from_rows(labeler.labels().clone(), &rows)
+/// Labels of texts, by the classifier where there is one, else by the labeler.
+pub(super) fn labels_of(texts: &[ReportText], settings: &Settings) -> Result<LabelMatrix> {
+    let rows = match &settings.classifier {
+        Some(classifier) => {
+            let reports: Vec<&Report> = texts.iter().map(|text| &text.report).collect();
+            classifier.label(&reports)?
+        }
+        None => texts
+            .par_iter()
+            .map(|text| settings.labeler.label(&text.report).labels)
+            .collect(),
+    };
+    Matrix::from_rows(settings.labeler.labels().clone(), &rows)
 }
 
 impl System {
@@ -100,7 +106,7 @@ impl System {
                 |meteor, (wanted, given)| Pair::of(wanted, given, meteor, settings),
             )
             .collect();
-        let found = labels_of(hypotheses, &settings.labeler)?;
+        let found = labels_of(hypotheses, settings)?;
         let program = settings.bleu.unwrap_or(protocol.bleu());
         let counts = pairs.iter().map(|pair| pair.counts(program)).collect();
         let bertscore = settings.bertscore.as_ref();

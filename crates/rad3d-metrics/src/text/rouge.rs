@@ -1,4 +1,4 @@
-//! ROUGE-1, ROUGE-2 and ROUGE-L (spec `metrics` 2).
+//! ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum (spec `metrics` 2).
 
 use serde::Serialize;
 
@@ -61,6 +61,70 @@ impl Rouge {
                 other.saturating_sub(1),
             ),
             l: RougeScore::of(longest as u64, length, other),
+        }
+    }
+}
+
+/// ROUGE-L of texts in lines, `rougeLsum` of `rouge_score`: each line of the reference counts the
+/// words that it has in common, in order, with any line of the hypothesis; no word counts more
+/// often than either text has it. Lines are tokens made by [`Tokens::rouge`], stemmed or not.
+pub fn rouge_l_sum(reference: &[Tokens], hypothesis: &[Tokens]) -> RougeScore {
+    let mut vocabulary = Vocabulary::default();
+    let [reference, hypothesis] = [reference, hypothesis].map(|lines| {
+        let numbers = lines.iter().map(|line| vocabulary.numbers(line));
+        numbers.collect::<Vec<_>>()
+    });
+    let mut left = [&reference, &hypothesis].map(|lines| {
+        // Numbers begin with 1.
+        let mut counts = vec![0_u32; vocabulary.len() + 1];
+        for &word in lines.iter().flatten() {
+            counts[word as usize] += 1;
+        }
+        counts
+    });
+    let mut shared = 0;
+    for line in &reference {
+        let mut common = vec![false; line.len()];
+        for other in &hypothesis {
+            mark_common(line, other, &mut common);
+        }
+        for (&word, _) in line.iter().zip(common).filter(|(_, common)| *common) {
+            let [wanted, given] = &mut left;
+            let (wanted, given) = (&mut wanted[word as usize], &mut given[word as usize]);
+            if *wanted > 0 && *given > 0 {
+                (*wanted, *given) = (*wanted - 1, *given - 1);
+                shared += 1;
+            }
+        }
+    }
+    let length = |lines: &[Vec<u32>]| lines.iter().map(Vec::len).sum();
+    RougeScore::of(shared, length(&hypothesis), length(&reference))
+}
+
+/// Marks the places of `line` that a longest common subsequence with `other` takes: of several,
+/// the one that `rouge_score` finds from the end.
+fn mark_common(line: &[u32], other: &[u32], common: &mut [bool]) {
+    let columns = other.len() + 1;
+    let mut longest = vec![0_u32; (line.len() + 1) * columns];
+    for (row, word) in line.iter().enumerate() {
+        for (column, other) in other.iter().enumerate() {
+            let above = row * columns + column;
+            longest[above + columns + 1] = match word == other {
+                true => longest[above] + 1,
+                false => longest[above + 1].max(longest[above + columns]),
+            };
+        }
+    }
+    let (mut row, mut column) = (line.len(), other.len());
+    while row > 0 && column > 0 {
+        let here = row * columns + column;
+        if line[row - 1] == other[column - 1] {
+            (row, column) = (row - 1, column - 1);
+            common[row] = true;
+        } else if longest[here - 1] > longest[here - columns] {
+            column -= 1;
+        } else {
+            row -= 1;
         }
     }
 }

@@ -85,7 +85,7 @@ pub struct Generated {
 pub enum Ended {
     /// A stop token came.
     StopToken,
-    /// `max_new_tokens` were reached.
+    /// `max_new_tokens` or `max_length` were reached.
     Length,
     /// The observer asked to stop.
     Cancelled,
@@ -100,12 +100,16 @@ pub struct NewToken {
     pub token: u32,
     /// The model's log-probability of it.
     pub log_probability: f32,
+    /// Why the text ends with this token, if it does.
+    pub ended: Option<Ended>,
 }
 
 /// One text of a batch in the making.
 struct Draft {
     prompt: usize,
     history: Vec<u32>,
+    /// Most tokens of the text.
+    room: usize,
     text: Generated,
     sampler: Option<Sampler>,
 }
@@ -117,7 +121,8 @@ struct Draft {
 ///
 /// # Errors
 /// [`Fault::Tokens`] for settings out of range, an empty prompt, ids outside the vocabulary, and
-/// prompts that with `max_new_tokens` exceed the model's context; else as [`CausalLm::forward`].
+/// prompts that with the tokens to generate exceed the model's context, or `max_length` by
+/// themselves; else as [`CausalLm::forward`].
 pub fn generate(
     model: &CausalLm,
     prompts: &[Prompt<'_>],
@@ -127,15 +132,14 @@ pub fn generate(
     settings.validate()?;
     for (index, prompt) in prompts.iter().enumerate() {
         let (length, context) = (prompt.length(model), model.config().context);
-        if length == 0 || length + settings.max_new_tokens > context {
+        let room = settings.room_after(length);
+        if length == 0 || room == 0 || length.saturating_add(room) > context {
+            let most = settings.max_length.unwrap_or(context).min(context);
             return Err(NnError::new(
                 Fault::Tokens,
                 format!("prompt {index}"),
-                format!(
-                    "{length} tokens with {} to generate",
-                    settings.max_new_tokens
-                ),
-                format!("this model takes 1 to {context} tokens in all"),
+                format!("{length} tokens with {room} to generate"),
+                format!("this model takes 1 to {most} tokens in all"),
             ));
         }
     }
@@ -143,12 +147,19 @@ pub fn generate(
         Strategy::Beam(beam) => {
             let mut texts = Vec::with_capacity(prompts.len());
             for (index, prompt) in prompts.iter().enumerate() {
-                let mut text = beam::search(model, prompt, settings, beam)?;
-                for (&token, &log_probability) in text.tokens.iter().zip(&text.log_probabilities) {
+                let own = GenerationSettings {
+                    max_new_tokens: settings.room_after(prompt.length(model)),
+                    ..settings.clone()
+                };
+                let mut text = beam::search(model, prompt, &own, beam)?;
+                let last = text.tokens.len().saturating_sub(1);
+                let tokens = text.tokens.iter().zip(&text.log_probabilities);
+                for (at, (&token, &log_probability)) in tokens.enumerate() {
                     if observe(NewToken {
                         prompt: index,
                         token,
                         log_probability,
+                        ended: (at == last).then_some(text.ended),
                     })
                     .is_break()
                     {
@@ -173,16 +184,21 @@ fn one_by_one(
     sample: Option<SampleSettings>,
     observe: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
 ) -> Result<Vec<Generated>> {
-    let Some(longest) = prompts.iter().map(|prompt| prompt.length(model)).max() else {
+    let whole = prompts.iter().map(|prompt| {
+        let length = prompt.length(model);
+        length + settings.room_after(length)
+    });
+    let Some(longest) = whole.max() else {
         return Ok(Vec::new());
     };
-    let mut cache = model.cache(prompts.len(), longest + settings.max_new_tokens)?;
+    let mut cache = model.cache(prompts.len(), longest)?;
     let mut drafts: Vec<Draft> = prompts
         .iter()
         .enumerate()
         .map(|(index, prompt)| Draft {
             prompt: index,
             history: prompt.known_ids(),
+            room: settings.room_after(prompt.length(model)),
             text: Generated {
                 tokens: Vec::new(),
                 log_probabilities: Vec::new(),
@@ -248,19 +264,24 @@ impl Draft {
         self.history.push(token);
         self.text.tokens.push(token);
         self.text.log_probabilities.push(log_probability);
+        let ended = if settings.stop_tokens.contains(&token) {
+            Some(Ended::StopToken)
+        } else if self.text.tokens.len() == self.room {
+            Some(Ended::Length)
+        } else {
+            None
+        };
         let told = observe(NewToken {
             prompt: self.prompt,
             token,
             log_probability,
+            ended,
         });
-        if settings.stop_tokens.contains(&token) {
-            ControlFlow::Break(Ended::StopToken)
-        } else if told.is_break() {
-            ControlFlow::Break(Ended::Cancelled)
-        } else if self.text.tokens.len() == settings.max_new_tokens {
-            ControlFlow::Break(Ended::Length)
-        } else {
-            ControlFlow::Continue(())
+        match ended {
+            Some(Ended::StopToken) => ControlFlow::Break(Ended::StopToken),
+            _ if told.is_break() => ControlFlow::Break(Ended::Cancelled),
+            Some(ended) => ControlFlow::Break(ended),
+            None => ControlFlow::Continue(()),
         }
     }
 }

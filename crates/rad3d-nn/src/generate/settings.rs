@@ -10,6 +10,10 @@ use crate::{Fault, NnError, Result};
 pub struct GenerationSettings {
     /// Most tokens that are generated, the stop token included.
     pub max_new_tokens: usize,
+    /// Most tokens of a prompt and its text together, where there is such a limit; each prompt of a
+    /// batch counts by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
     /// Tokens that end the text.
     pub stop_tokens: Vec<u32>,
     /// How tokens are chosen.
@@ -25,6 +29,7 @@ impl Default for GenerationSettings {
     fn default() -> Self {
         Self {
             max_new_tokens: 256,
+            max_length: None,
             stop_tokens: Vec::new(),
             strategy: Strategy::Greedy,
             repetition_penalty: 1.0,
@@ -108,6 +113,13 @@ impl Default for SampleSettings {
 }
 
 impl GenerationSettings {
+    /// Most tokens that are generated after a prompt of `length` tokens.
+    #[must_use]
+    pub fn room_after(&self, length: usize) -> usize {
+        let left = self.max_length.map(|most| most.saturating_sub(length));
+        left.unwrap_or(usize::MAX).min(self.max_new_tokens)
+    }
+
     /// Checks that every number is in range.
     ///
     /// # Errors

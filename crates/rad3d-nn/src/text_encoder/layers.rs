@@ -9,7 +9,7 @@ use crate::matmul::{Matrix, matmul, matmul_into};
 
 impl Linear {
     /// `x · weightᵀ + bias`: `x` `[tokens, inputs]`, result `[tokens, outputs]`.
-    fn apply(&self, isa: Isa, x: &[f32]) -> Vec<f32> {
+    pub(super) fn apply(&self, isa: Isa, x: &[f32]) -> Vec<f32> {
         let outputs = self.bias.len();
         let inputs = self.weight.len() / outputs;
         let tokens = x.len() / inputs;

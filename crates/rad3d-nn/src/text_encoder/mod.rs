@@ -1,4 +1,5 @@
-//! Text encoders: BERT, RoBERTa and DistilBERT, for metrics that compare tokens in context.
+//! Text encoders: BERT, RoBERTa and DistilBERT, for metrics that compare tokens in context, and
+//! classifiers on top of them.
 //!
 //! ```text
 //! token ids → token + position + type → LayerNorm → blocks → hidden states
@@ -8,11 +9,12 @@
 //! and normalises again. Texts are laid end to end, each attending to itself alone, so that no
 //! padding is computed and the length of one text changes nothing in another.
 
+pub mod classifier;
 mod config;
 mod layers;
 mod weights;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rad3d_weights::Checkpoint;
 use rayon::prelude::*;
@@ -20,6 +22,7 @@ use rayon::prelude::*;
 use crate::cpu::Isa;
 use crate::{Fault, NnError, Result};
 
+pub use classifier::TextClassifier;
 pub use config::{EncoderActivation, EncoderFamily, TextEncoderConfig};
 use weights::Weights;
 
@@ -42,21 +45,22 @@ impl TextEncoder {
     /// for weights that are missing, damaged or of other shapes.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let path = folder.join("config.json");
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            let hint = "give a Hugging Face folder: config.json, tokenizer.json and weights";
-            NnError::at_path(Fault::Config, &path, "cannot be read", hint).because(error)
-        })?;
+        let (path, text) = read_config(folder)?;
         let config = TextEncoderConfig::from_hf(&path, &text)?;
-        let checkpoint = Checkpoint::open(folder).map_err(|error| {
-            let (what, hint) = (error.what.clone(), error.hint.clone());
-            NnError::at_path(Fault::Weights, &error.path, what, hint).because(error)
-        })?;
-        Ok(Self {
-            weights: Weights::load(&config, &checkpoint)?,
+        let checkpoint = open_checkpoint(folder)?;
+        let mut loader = weights::loader(&checkpoint);
+        let root = weights::root_of(&checkpoint)?;
+        let weights = Weights::take(&config, &mut loader, &root)?;
+        weights::finish(loader)?;
+        Ok(Self::new(config, weights))
+    }
+
+    fn new(config: TextEncoderConfig, weights: Weights) -> Self {
+        Self {
             config,
+            weights,
             isa: Isa::detect(),
-        })
+        }
     }
 
     /// Its sizes.
@@ -117,6 +121,23 @@ impl TextEncoder {
             None => Ok(()),
         }
     }
+}
+
+/// The path and the text of a folder's `config.json`.
+fn read_config(folder: &Path) -> Result<(PathBuf, String)> {
+    let path = folder.join("config.json");
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        let hint = "give a Hugging Face folder: config.json, tokenizer.json and weights";
+        NnError::at_path(Fault::Config, &path, "cannot be read", hint).because(error)
+    })?;
+    Ok((path, text))
+}
+
+fn open_checkpoint(folder: &Path) -> Result<Checkpoint> {
+    Checkpoint::open(folder).map_err(|error| {
+        let (what, hint) = (error.what.clone(), error.hint.clone());
+        NnError::at_path(Fault::Weights, &error.path, what, hint).because(error)
+    })
 }
 
 /// Texts in a row, as many as make about [`TOKENS_TOGETHER`] tokens.

@@ -48,8 +48,6 @@ pub(super) struct Weights {
 
 /// What a family calls its tensors; parts of a block after the block's own prefix.
 struct Names {
-    /// Before every name, where a task's head was trained on top.
-    root: &'static str,
     block: &'static str,
     query: &'static str,
     key: &'static str,
@@ -62,7 +60,6 @@ struct Names {
 }
 
 const BERT: Names = Names {
-    root: "bert.",
     block: "encoder.layer.",
     query: "attention.self.query",
     key: "attention.self.key",
@@ -74,13 +71,7 @@ const BERT: Names = Names {
     mlp_norm: "output.LayerNorm",
 };
 
-const ROBERTA: Names = Names {
-    root: "roberta.",
-    ..BERT
-};
-
 const DISTILBERT: Names = Names {
-    root: "distilbert.",
     block: "transformer.layer.",
     query: "attention.q_lin",
     key: "attention.k_lin",
@@ -96,51 +87,91 @@ const DISTILBERT: Names = Names {
 const UNUSED: [&str; 8] = [
     "*pooler.*",
     "*embeddings.position_ids",
-    "cls.*",
-    "lm_head.*",
-    "classifier.*",
-    "pre_classifier.*",
-    "qa_outputs.*",
-    "vocab_*",
+    "*cls.*",
+    "*lm_head.*",
+    "*classifier.*",
+    "*pre_classifier.*",
+    "*qa_outputs.*",
+    "*vocab_*",
 ];
 
-impl Weights {
-    /// Takes everything that `config` needs.
-    pub(super) fn load(config: &TextEncoderConfig, checkpoint: &Checkpoint) -> Result<Self> {
-        let names = match config.family {
-            EncoderFamily::Bert => &BERT,
-            EncoderFamily::Roberta => &ROBERTA,
-            EncoderFamily::DistilBert => &DISTILBERT,
-        };
-        let place = checkpoint.path().display().to_string();
-        let table = "embeddings.word_embeddings.weight";
-        let has = |root: &str| checkpoint.contains(&format!("{root}{table}"));
-        let root = [names.root, ""].into_iter().find(|root| has(root));
-        let root = root.ok_or_else(|| {
-            let what = format!("has no token table ({table})");
-            let hint = "check that configuration and weights belong together";
-            NnError::new(Fault::Weights, &place, what, hint)
-        })?;
-        let rule = |pattern: &&'static str| IgnoreRule::new(*pattern, "no hidden state needs it");
-        let mut source = Source {
-            loader: Loader::new(checkpoint, UNUSED.iter().map(rule).collect()),
-            root,
-        };
-        let weights = source.weights(config, names)?;
-        source.loader.finish().map_err(|error| {
-            let (what, hint) = (error.what.clone(), error.hint.clone());
-            NnError::new(Fault::Weights, place, what, hint).because(error)
-        })?;
-        Ok(weights)
+/// Where a family's token table stands after the encoder's own prefix.
+const TOKEN_TABLE: &str = "embeddings.word_embeddings.weight";
+
+/// A loader that lets heads and buffers be.
+pub(super) fn loader(checkpoint: &Checkpoint) -> Loader<'_> {
+    let rule = |pattern: &&'static str| IgnoreRule::new(*pattern, "no output needs it");
+    Loader::new(checkpoint, UNUSED.iter().map(rule).collect())
+}
+
+/// Ends the taking; gives the names of what was left in the file.
+pub(super) fn finish(loader: Loader<'_>) -> Result<Vec<String>> {
+    let place = loader.checkpoint().path().to_owned();
+    let loaded = loader.finish().map_err(|error| {
+        let (what, hint) = (error.what.clone(), error.hint.clone());
+        NnError::at_path(Fault::Weights, place, what, hint).because(error)
+    })?;
+    Ok(loaded.ignored.into_iter().map(|(name, _)| name).collect())
+}
+
+/// What stands before the encoder's names, whoever wrapped it; it ends with a dot or is empty.
+pub(super) fn root_of(checkpoint: &Checkpoint) -> Result<String> {
+    let roots = checkpoint.names().filter_map(|name| {
+        let root = name.strip_suffix(TOKEN_TABLE)?;
+        (root.is_empty() || root.ends_with('.')).then_some(root)
+    });
+    let roots: Vec<&str> = roots.collect();
+    let fault =
+        |what: String, hint: &str| NnError::at_path(Fault::Weights, checkpoint.path(), what, hint);
+    match roots[..] {
+        [root] => Ok(root.to_owned()),
+        [] => Err(fault(
+            format!("has no token table ({TOKEN_TABLE})"),
+            "check that configuration and weights belong together",
+        )),
+        _ => Err(fault(
+            format!("has several encoders, called {}", roots.join(", ")),
+            "give a file with one encoder",
+        )),
     }
 }
 
-struct Source<'a> {
-    loader: Loader<'a>,
-    root: &'static str,
+impl Weights {
+    /// Takes everything that `config` needs; `root` stands before the encoder's names.
+    pub(super) fn take(
+        config: &TextEncoderConfig,
+        loader: &mut Loader<'_>,
+        root: &str,
+    ) -> Result<Self> {
+        let names = match config.family {
+            EncoderFamily::Bert | EncoderFamily::Roberta => &BERT,
+            EncoderFamily::DistilBert => &DISTILBERT,
+        };
+        Source { loader, root }.weights(config, names)
+    }
 }
 
-impl Source<'_> {
+impl Linear {
+    /// Takes `name.weight` and `name.bias`.
+    pub(super) fn take(
+        loader: &mut Loader<'_>,
+        name: &str,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            weight: WeightSource::take(loader, &format!("{name}.weight"), &[outputs, inputs])?,
+            bias: WeightSource::take(loader, &format!("{name}.bias"), &[outputs])?,
+        })
+    }
+}
+
+struct Source<'a, 'b> {
+    loader: &'a mut Loader<'b>,
+    root: &'a str,
+}
+
+impl Source<'_, '_> {
     fn weights(&mut self, config: &TextEncoderConfig, names: &Names) -> Result<Weights> {
         let width = config.width;
         let token_types = match config.token_types {
@@ -180,10 +211,12 @@ impl Source<'_> {
     }
 
     fn linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<Linear> {
-        Ok(Linear {
-            weight: self.take(&format!("{name}.weight"), &[outputs, inputs])?,
-            bias: self.take(&format!("{name}.bias"), &[outputs])?,
-        })
+        Linear::take(
+            self.loader,
+            &format!("{}{name}", self.root),
+            outputs,
+            inputs,
+        )
     }
 
     /// Checkpoints converted from TensorFlow call gain and shift gamma and beta.
@@ -200,6 +233,6 @@ impl Source<'_> {
     }
 
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Weight> {
-        WeightSource::take(&mut self.loader, &format!("{}{name}", self.root), shape)
+        WeightSource::take(self.loader, &format!("{}{name}", self.root), shape)
     }
 }

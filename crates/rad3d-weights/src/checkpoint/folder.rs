@@ -38,18 +38,34 @@ pub(super) fn find(folder: &Path) -> Result<Shards> {
     lone(folder)
 }
 
-/// The only weight file of a folder, whatever its name.
+/// What `transformers` and training loops leave beside the weights.
+const NO_WEIGHTS: [&str; 5] = [
+    "training_args.bin",
+    "optimizer.pt",
+    "scheduler.pt",
+    "scaler.pt",
+    "rng_state.pth",
+];
+
+/// The only weight file of a folder, whatever its name; pickles where there is nothing better.
 fn lone(folder: &Path) -> Result<Shards> {
     let unreadable = |source| WeightsError::unreadable(folder, source);
-    let mut files = Vec::new();
+    let (mut files, mut pickles) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let is_weights = path
-            .extension()
-            .is_some_and(|end| ["safetensors", "gguf"].iter().any(|known| end == *known));
-        if is_weights {
+        let has_end = |known: &[&str]| {
+            let end = path.extension();
+            end.is_some_and(|end| known.iter().any(|known| end == *known))
+        };
+        let name = path.file_name().unwrap_or_default();
+        if has_end(&["safetensors", "gguf"]) {
             files.push(path);
+        } else if has_end(&["pt", "pth", "bin"]) && !NO_WEIGHTS.iter().any(|other| name == *other) {
+            pickles.push(path);
         }
+    }
+    if files.is_empty() {
+        files = pickles;
     }
     if files.len() == 1 {
         return Ok(Shards {
@@ -62,7 +78,7 @@ fn lone(folder: &Path) -> Result<Shards> {
         0 => (
             "holds no weights".to_owned(),
             "a Hugging Face folder has model.safetensors (or shards with \
-             model.safetensors.index.json), pytorch_model.bin, or one .gguf file",
+             model.safetensors.index.json), pytorch_model.bin, or one .gguf or .pth file",
         ),
         _ => {
             let names: Vec<_> = files

@@ -1,22 +1,26 @@
 //! `rad3d evaluate --references R --hypotheses H --out DIR`: scores of reports, with intervals.
 
+mod green;
+
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rad3d_metrics::{
-    Affinity, BertScore, BleuProgram, Bootstrap, Evaluation, MetricsError, Protocol, Punkt,
-    ReportText, SavedScores, Settings, Subjects, WordNet, align, read_bertscore_baseline,
+    Affinity, BertScore, BleuProgram, Bootstrap, Evaluation, Protocol, Punkt, ReportText,
+    SavedScores, Settings, Subjects, TextLabeler, WordNet, align, read_bertscore_baseline,
     read_green, read_labels, read_radgraph, read_rate, read_reports, read_scores, render,
 };
 use rad3d_report::Labeler;
 use rad3d_volume::write::AtomicFile;
 use serde_json::json;
 
-use crate::exit::{Outcome, UsageError};
+use self::green::GreenArgs;
+use crate::exit::{Outcome, UsageError, of_metrics as usage};
 use crate::run_report::{HashedInput, RunReport, sha256_of};
 use crate::talk;
 use crate::text_embedder::TextEmbedder;
+use crate::text_labeler::ClassifierLabeler;
 
 /// Score written reports against reference reports.
 ///
@@ -38,9 +42,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
 
-    /// True labels, 0 or 1 a column; else the built-in labeler reads the references
+    /// True labels, 0 or 1 a column; else they are read off the references
     #[arg(long, value_name = "CSV")]
     labels: Option<PathBuf>,
+
+    /// Read labels off texts by this classifier (as in `rad3d label`), not by the built-in rules
+    #[arg(long, value_name = "DIR")]
+    classifier: Option<PathBuf>,
 
     /// The image classifier's probabilities, for ROC, calibration and how texts follow it
     #[arg(long, value_name = "CSV")]
@@ -60,6 +68,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     bertscore: BertScoreArgs,
+
+    #[command(flatten)]
+    green: GreenArgs,
 
     #[command(flatten)]
     saved: SavedArgs,
@@ -143,7 +154,9 @@ Examples:
   rad3d evaluate --references test.csv --hypotheses ours.csv --out scores/
   rad3d evaluate --references test.csv --hypotheses ours.csv --baseline theirs.csv --out scores/
   rad3d evaluate --references gt.json --hypotheses inferred.json --protocol vlm3d --out scores/
-  rad3d evaluate --references test.csv --hypotheses ours.csv --bertscore roberta-large/ --out scores/";
+  rad3d evaluate --references test.csv --hypotheses ours.csv --bertscore roberta-large/ --out scores/
+  rad3d evaluate --references test.csv --hypotheses ours.csv --green-model GREEN-RadLlama2-7b/ \\
+      --green-prompt green_prompt.txt --out scores/";
 
 /// The protocols by name.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -181,17 +194,15 @@ fn resamples(text: &str) -> Result<usize, String> {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut report = RunReport::start("evaluate");
     let settings = settings(args)?;
-    let subjects = subjects(args, &settings).map_err(usage)?;
+    let mut subjects = subjects(args, &settings).map_err(usage)?;
+    let green = args.green.judge(&mut subjects, &args.out)?;
     let waiting = talk::spinner("scoring");
     let evaluation = Evaluation::of(&subjects, &settings).map_err(usage)?;
     waiting.finish_and_clear();
     let json = serde_json::to_string_pretty(&evaluation)?;
     let csv = render::csv(&evaluation)?;
     let html = render::html(&evaluation, &subjects)?;
-    std::fs::create_dir_all(&args.out).map_err(|error| {
-        let what = format!("{}: cannot be made a folder ({error})", args.out.display());
-        UsageError::new(what, "give another folder with --out")
-    })?;
+    make_folder(&args.out)?;
     for (name, text) in [
         ("scores.json", &json),
         ("scores.csv", &csv),
@@ -213,9 +224,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         "references": args.references, "hypotheses": args.hypotheses, "baseline": args.baseline,
         "labels": args.labels, "probabilities": args.probabilities, "out": args.out,
         "protocol": evaluation.protocol, "nltk_data": args.nltk_data, "bertscore": args.bertscore.bertscore,
+        "classifier": args.classifier, "green_model": args.green.green_model, "green_prompt": args.green.green_prompt,
         "bootstrap": evaluation.bootstrap,
     });
     report.result = json!({ "reports": evaluation.count, "corpus": evaluation.corpus });
+    if let Some(runs) = green {
+        report.result["green_completions"] = json!(runs);
+    }
     report.write_beside(&args.out.join("scores.json"))?;
     let (out, seconds) = (args.out.display(), report.seconds());
     talk::note(&format!(
@@ -223,6 +238,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         evaluation.count
     ));
     Ok(Outcome::Done)
+}
+
+fn make_folder(out: &Path) -> Result<(), UsageError> {
+    std::fs::create_dir_all(out).map_err(|error| {
+        let what = format!("{}: cannot be made a folder ({error})", out.display());
+        UsageError::new(what, "give another folder with --out")
+    })
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
@@ -252,10 +274,15 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
             resamples: args.resamples,
         },
         labeler,
+        classifier: args.classifier.as_deref().map(classifier).transpose()?,
         punkt,
         wordnet,
         bertscore: bertscore(&args.bertscore)?,
     })
+}
+
+fn classifier(folder: &Path) -> anyhow::Result<Box<dyn TextLabeler + Send>> {
+    Ok(Box::new(ClassifierLabeler::open(folder)?))
 }
 
 fn bertscore(args: &BertScoreArgs) -> anyhow::Result<Option<BertScore>> {
@@ -287,6 +314,7 @@ fn saved(
             .map(|path| read_radgraph(path, references))
             .transpose()?,
         ratescore: rate.map(ratescore).transpose()?,
+        green_by: None,
     })
 }
 
@@ -314,7 +342,14 @@ fn subjects(args: &Args, settings: &Settings) -> rad3d_metrics::Result<Subjects>
 
 fn inputs(args: &Args) -> anyhow::Result<Vec<HashedInput>> {
     let rescaling = &args.bertscore.bertscore_baseline;
-    let optional = [&args.baseline, &args.labels, &args.probabilities, rescaling];
+    let prompt = &args.green.green_prompt;
+    let optional = [
+        &args.baseline,
+        &args.labels,
+        &args.probabilities,
+        rescaling,
+        prompt,
+    ];
     let given = [&args.references, &args.hypotheses].into_iter();
     let saved = args.saved.files().into_iter().flatten().flatten();
     given
@@ -365,9 +400,4 @@ fn table_of(evaluation: &Evaluation) -> String {
         end(&mut text);
     }
     text
-}
-
-/// A fault of the reports, labels or dictionaries is one of the input: exit code 2.
-fn usage(error: MetricsError) -> UsageError {
-    UsageError::new(error.to_string(), error.hint)
 }

@@ -1,20 +1,21 @@
-//! `rad3d label REPORTS.csv --out labels.csv`: the built-in labeler by itself.
+//! `rad3d label REPORTS.csv --out labels.csv`: the built-in labeler, or a classifier, by itself.
+
+mod by;
 
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use rad3d_report::{
-    Evaluation, LabelSet, LabelWriter, LabeledReport, Labeler, ReportError, ReportRow, ReportTable,
-};
+use rad3d_report::{Evaluation, LabelSet, LabelWriter, ReportError, ReportTable};
 use rad3d_volume::write::AtomicFile;
 use serde_json::json;
 
+use self::by::{By, Labelled, labelled};
 use crate::exit::{Outcome, UsageError};
 use crate::run_report::{HashedInput, RunReport, sha256_of};
 use crate::talk;
 
-/// Label chest CT reports with the 18 CT-RATE abnormalities, by rules.
+/// Label chest CT reports with the 18 CT-RATE abnormalities, by rules or by a text classifier.
 ///
 /// REPORTS is a CSV file with an id column (id, VolumeName or AccessionNo) and the text: a report
 /// column, or findings and impression columns (Findings_EN, Impressions_EN). Out comes id and
@@ -30,7 +31,8 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Write one JSON object a report instead of CSV: labels, and what each sentence says
+    /// Write one JSON object a report instead of CSV: labels, and what each sentence says (of a
+    /// classifier: the probabilities)
     #[arg(long)]
     json: bool,
 
@@ -41,13 +43,19 @@ pub(crate) struct Args {
     /// Use the rules of this TOML file instead of the built-in ones
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+
+    /// Use a text classifier such as CT-CLIP's RadBERT: folder with config.json, tokenizer.json and
+    /// weights
+    #[arg(long, value_name = "DIR", conflicts_with = "rules")]
+    classifier: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   rad3d label reports.csv --out labels.csv
   rad3d label reports.csv --json | jq 'select(.labels.Consolidation)'
-  rad3d label labelled.csv --check             how well the rules do on your reports";
+  rad3d label labelled.csv --check             how well the rules do on your reports
+  rad3d label reports.csv --classifier RadBERT/ --out labels.csv";
 
 /// Reads, labels, writes, reports.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -60,40 +68,36 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         let what = format!("{}: is the input itself", args.reports.display());
         return Err(UsageError::new(what, "give another name with --out").into());
     }
-    let labeler = labeler(args)?;
-    let table = ReportTable::open(&args.reports, labeler.labels()).map_err(usage)?;
+    let by = By::of(args)?;
+    let labels = by.labels().clone();
+    let table = ReportTable::open(&args.reports, &labels).map_err(usage)?;
     if args.check && !table.has_truth() {
         let what = format!("{}: has no column for every label", args.reports.display());
         let hint = "--check compares with columns named after the labels, which hold 0 or 1";
         return Err(UsageError::new(what, hint).into());
     }
-    let mut evaluation = Evaluation::new(labeler.labels().clone());
+    let mut evaluation = Evaluation::new(labels.clone());
     let mut count = 0_u64;
     // Rows are labelled as they are read: memory does not grow with the table but for the ids.
-    let labelled = table.map(|row| {
-        let row = row.map_err(usage)?;
-        let labelled = labeler.label(&row.report);
-        if let Some(truth) = &row.truth {
+    let rows = table.map(|row| Ok(row.map_err(usage)?));
+    let rows = labelled(&by, rows).map(|labelled| {
+        let labelled = labelled?;
+        if let Some(truth) = &labelled.row.truth {
             evaluation.add(&labelled.labels, truth).map_err(usage)?;
         }
         count += 1;
-        Ok((row, labelled))
+        Ok(labelled)
     });
     match &args.out {
         Some(out) => {
             let mut file = AtomicFile::create(out)?;
-            write_rows(
-                BufWriter::new(&mut file),
-                labeler.labels(),
-                args.json,
-                labelled,
-            )?;
+            write_rows(BufWriter::new(&mut file), &labels, args.json, rows)?;
             file.commit()?;
         }
-        None if args.check => write_rows(std::io::sink(), labeler.labels(), false, labelled)?,
+        None if args.check => write_rows(std::io::sink(), &labels, false, rows)?,
         None => {
             let stdout = BufWriter::new(std::io::stdout().lock());
-            write_rows(stdout, labeler.labels(), args.json, labelled)?;
+            write_rows(stdout, &labels, args.json, rows)?;
         }
     }
     report.stop();
@@ -108,9 +112,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
             path: args.reports.clone(),
             sha256,
         }];
+        report.inputs.extend_from_slice(by.files());
         report.settings = json!({
             "reports": args.reports, "out": out, "json": args.json, "check": args.check,
-            "rules": args.rules, "labels": labeler.labels(),
+            "rules": args.rules, "classifier": args.classifier, "labels": labels,
         });
         report.result = json!({ "reports": count });
         if args.check {
@@ -123,67 +128,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn labeler(args: &Args) -> anyhow::Result<Labeler> {
-    let labeler = match &args.rules {
-        None => Labeler::ct_rate(),
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| ReportError::unreadable(path, error))
-            .and_then(|text| Labeler::from_toml(&path.to_string_lossy(), &text)),
-    };
-    Ok(labeler.map_err(usage)?)
-}
-
 /// Writes every row, as CSV or as JSON lines.
 fn write_rows<W: Write>(
     mut output: W,
     labels: &LabelSet,
     json: bool,
-    rows: impl Iterator<Item = anyhow::Result<(ReportRow, LabeledReport)>>,
+    rows: impl Iterator<Item = anyhow::Result<Labelled>>,
 ) -> anyhow::Result<()> {
     if json {
         for row in rows {
-            let (row, labelled) = row?;
-            serde_json::to_writer(&mut output, &as_json(&row, &labelled, labels))?;
+            serde_json::to_writer(&mut output, &row?.as_json())?;
             writeln!(output)?;
         }
     } else {
         let mut writer = LabelWriter::new(&mut output, labels)?;
         for row in rows {
-            let (row, labelled) = row?;
-            writer.write(&row.id, &labelled.labels)?;
+            let labelled = row?;
+            writer.write(&labelled.row.id, &labelled.labels)?;
         }
         writer.finish()?;
     }
     output.flush()?;
     Ok(())
-}
-
-/// A report's labels, and every sentence that speaks of one, with the words that do.
-fn as_json(row: &ReportRow, labelled: &LabeledReport, labels: &LabelSet) -> serde_json::Value {
-    let speaking = labelled
-        .sentences
-        .iter()
-        .filter(|sentence| !sentence.mentions.is_empty());
-    let sentences = speaking.map(|labelled| {
-        let section = row.report.section(labelled.sentence.section);
-        let mentions = labelled.mentions.iter().map(|mention| {
-            json!({
-                "label": labels.name(mention.label),
-                "status": mention.status,
-                "counts": mention.counts,
-                "words": mention.span.of(section),
-                "span": mention.span,
-            })
-        });
-        json!({
-            "section": labelled.sentence.section,
-            "text": row.report.text_of(&labelled.sentence),
-            "span": labelled.sentence.span,
-            "mentions": mentions.collect::<Vec<_>>(),
-        })
-    });
-    let sentences: Vec<_> = sentences.collect();
-    json!({ "id": row.id, "line": row.line, "labels": labelled.labels, "sentences": sentences })
 }
 
 /// The evaluation as a table for a person.

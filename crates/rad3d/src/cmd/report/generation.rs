@@ -65,6 +65,7 @@ impl GenerationArgs {
         };
         GenerationSettings {
             max_new_tokens: self.max_tokens.min(room),
+            max_length: None,
             stop_tokens: Vec::new(),
             strategy,
             repetition_penalty: self.repetition_penalty,

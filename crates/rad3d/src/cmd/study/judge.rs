@@ -30,6 +30,7 @@ impl Judge {
                     resamples: evaluation.resamples,
                 },
                 labeler: Labeler::ct_rate()?,
+                classifier: None,
                 punkt: Punkt::default(),
                 wordnet: None,
                 bertscore: None,
