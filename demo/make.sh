@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes models/demo from nothing but seeds: phantoms, a language model, a tower, mappers, scores.
 #
-#   demo/make.sh WORKING_FOLDER      18 GB of disk
+#   demo/make.sh WORKING_FOLDER      18 GB of disk, about 80 minutes on two busy cores
 #
 # Every step that has finished is skipped when the script is started again, and training goes on
 # from its last checkpoint.
