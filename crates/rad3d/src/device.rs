@@ -28,6 +28,15 @@ impl Device {
         }
     }
 
+    /// What computes what, for the draft's provenance.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU",
+            Self::Cuda => "tower by CUDA, text by the CPU",
+            Self::Wgpu => "tower by wgpu, text by the CPU",
+        }
+    }
+
     /// Refuses a device that isn't there, before any work is done for it.
     pub(crate) fn require(self) -> anyhow::Result<()> {
         match self {

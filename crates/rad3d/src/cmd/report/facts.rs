@@ -5,6 +5,7 @@ use rad3d_report::{Classified, LabelSet, LabelValues, Provenance};
 use rad3d_volume::{Input, Prepared, SeriesSummary};
 use rad3d_weights::{FileRecord, ModelFolder};
 
+use crate::device::Device;
 use crate::exit::UsageError;
 
 /// The head's verdict on the labels that the labeler speaks of.
@@ -90,6 +91,7 @@ pub(super) fn provenance(
     series: &SeriesSummary,
     prepared: &Prepared,
     llm: &str,
+    device: Device,
 ) -> Vec<Provenance> {
     let geometry = &prepared.volume.geometry;
     let [i, j, k] = geometry.dims_ijk();
@@ -141,8 +143,9 @@ pub(super) fn provenance(
     lines.push((
         "Program",
         format!(
-            "rad3d {}, CPU, {threads} threads",
-            env!("CARGO_PKG_VERSION")
+            "rad3d {}, {}, {threads} threads",
+            env!("CARGO_PKG_VERSION"),
+            device.in_words()
         ),
     ));
     let line = |(name, value): (&str, String)| Provenance {

@@ -170,7 +170,14 @@ impl Job<'_> {
         });
         let series = &read.input.series()[read.chosen];
         let llm = llm_in_words(folder, &model.writer, args);
-        draft.provenance = facts::provenance(folder, &read.input, series, &read.prepared, &llm);
+        draft.provenance = facts::provenance(
+            folder,
+            &read.input,
+            series,
+            &read.prepared,
+            &llm,
+            args.device,
+        );
         Ok(draft)
     }
 }
