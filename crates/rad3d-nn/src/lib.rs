@@ -10,6 +10,7 @@
 pub mod causal_lm;
 pub mod cpu;
 pub mod ct_vit;
+mod engine_precision;
 mod error;
 pub mod generate;
 mod head;
@@ -21,6 +22,7 @@ pub mod text_encoder;
 pub mod trainable;
 
 pub use ct_vit::{CtVit, CtVitConfig};
+pub use engine_precision::EnginePrecision;
 pub use error::{Fault, NnError, Result};
 pub use head::{AbnormalityHead, Calibration, LabelScore};
 pub use projector::{PrefixMapper, Projector};

@@ -12,11 +12,11 @@ mod device;
 use burn::tensor::{Device, Tensor, TensorData};
 use common::{Tensors, assert_close};
 use device::device;
-use rad3d_nn::CtVitConfig;
 use rad3d_nn::projector::{LinearConfig, MapperConfig, R2GenGpt};
 use rad3d_nn::trainable::{
-    CtVitModule, EngineTower, HeadModule, InitialWeights, MapperModule, Products, R2GenGptModule,
+    CtVitModule, EngineTower, HeadModule, InitialWeights, MapperModule, R2GenGptModule,
 };
+use rad3d_nn::{CtVitConfig, EnginePrecision};
 
 fn upload<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
@@ -91,14 +91,14 @@ fn a_scan_is_encoded_on_the_engine_s_device() {
 #[test]
 fn the_tower_in_mixed_precision_is_near() {
     let device = device();
-    if !Products::Bf16.run_on(&device) {
+    if !EnginePrecision::Bf16.run_on(&device) {
         eprintln!("skipped: the device has no bfloat16");
         return;
     }
     let golden = Tensors::read("ct-clip/ctclip_tiny_io.safetensors");
     let mut weights = Tensors::read("ct-clip/ctclip_tiny.safetensors");
     let tower = CtVitModule::load(&tiny(), &mut weights, &device).unwrap();
-    let tower = tower.with_products(Products::Bf16);
+    let tower = tower.with_precision(EnginePrecision::Bf16);
     let output = tower.forward(upload(golden.get("video"), [2, 1, 40, 60, 60], &device));
     let tokens = download(output.codebook_in);
     let expected = golden.get("vq.in");

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rad3d_nn::EnginePrecision;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -105,17 +106,6 @@ pub struct FitSettings {
 /// resumed.
 fn is_default(precision: &EnginePrecision) -> bool {
     *precision == EnginePrecision::default()
-}
-
-/// In which precision the engine multiplies matrices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EnginePrecision {
-    /// 32 bits.
-    #[default]
-    F32,
-    /// Factors in bfloat16, all else in 32 bits.
-    Bf16,
 }
 
 impl Default for FitSettings {

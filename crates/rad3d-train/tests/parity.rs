@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use rad3d_embeddings::{EmbeddingRow, EmbeddingTable, Provenance, write_parquet};
-use rad3d_train::settings::EnginePrecision;
+use rad3d_nn::EnginePrecision;
 use rad3d_train::tasks::{LlmMode, MapperSettings};
 use rad3d_weights::{Checkpoint, MapperKind};
 use serde_json::Value;

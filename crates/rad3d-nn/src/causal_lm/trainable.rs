@@ -16,7 +16,7 @@ use super::config::{
 use super::elementwise::NormWeights;
 use super::load::{self, Linear};
 use super::matrix::Matrix;
-use crate::trainable::Products;
+use crate::EnginePrecision;
 
 /// Score of a position that a token must not see.
 const HIDDEN: f32 = -1.0e9;
@@ -37,7 +37,7 @@ pub struct DecoderModule {
     #[module(skip)]
     config: DecoderConfig,
     #[module(skip)]
-    products: Products,
+    precision: EnginePrecision,
 }
 
 #[derive(Module, Debug)]
@@ -46,7 +46,7 @@ struct LinearModule {
     weight: Param<Tensor<2>>,
     bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
-    products: Products,
+    precision: EnginePrecision,
 }
 
 #[derive(Module, Debug)]
@@ -98,16 +98,16 @@ impl DecoderModule {
                 .map(|norm| NormModule::new(norm, device)),
             head: optional(&weights.head),
             config: model.config.clone(),
-            products: Products::F32,
+            precision: EnginePrecision::F32,
         }
     }
 
     /// The same decoder, multiplying matrices in another precision.
     #[must_use]
-    pub fn with_products(mut self, products: Products) -> Self {
-        self.products = products;
+    pub fn with_precision(mut self, precision: EnginePrecision) -> Self {
+        self.precision = precision;
         for linear in self.linears() {
-            linear.products = products;
+            linear.precision = precision;
         }
         self
     }
@@ -117,10 +117,10 @@ impl DecoderModule {
     #[must_use]
     pub fn frozen(self) -> Self {
         let mut frozen = self.no_grad();
-        let products = frozen.products;
-        if products != Products::F32 {
+        let precision = frozen.precision;
+        if precision != EnginePrecision::F32 {
             let keep = |weight: &mut Param<Tensor<2>>| {
-                let kept = products.frozen(weight.val());
+                let kept = precision.factor(weight.val());
                 *weight = Param::from_tensor(kept).set_require_grad(false);
             };
             keep(&mut frozen.tokens);
@@ -158,7 +158,7 @@ impl DecoderModule {
     pub fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [batch, tokens] = ids.dims();
         let rows = self.tokens.val().select(0, ids.reshape([batch * tokens]));
-        let rows = self.products.widened(rows);
+        let rows = self.precision.widened(rows);
         let embeddings = rows.reshape([batch, tokens, self.config.embedding_width]);
         embeddings.mul_scalar(self.config.embedding_scale)
     }
@@ -202,7 +202,7 @@ impl DecoderModule {
         }
         match &self.head {
             Some(head) => head.forward(stream),
-            None => self.products.linear(stream, self.tokens.val(), None),
+            None => self.precision.linear(stream, self.tokens.val(), None),
         }
     }
 }
@@ -364,10 +364,10 @@ impl BlockModule {
                 .reshape([batch, config.heads, tokens, width])
         };
         let scale = 1.0 / (width as f32).sqrt();
-        let products = self.output.products;
-        let scores = products.matmul(query.mul_scalar(scale), shared(key).swap_dims(2, 3));
+        let precision = self.output.precision;
+        let scores = precision.matmul(query.mul_scalar(scale), shared(key).swap_dims(2, 3));
         let weights = softmax(scores + around.mask.clone(), 3);
-        let mixed = products.matmul(weights, shared(value)).swap_dims(1, 2);
+        let mixed = precision.matmul(weights, shared(value)).swap_dims(1, 2);
         self.output
             .forward(mixed.reshape([batch, tokens, config.heads * width]))
     }
@@ -392,13 +392,13 @@ impl LinearModule {
         Self {
             weight: matrix(&map.matrix, device),
             bias: map.bias.as_ref().map(|bias| vector(bias, device)),
-            products: Products::F32,
+            precision: EnginePrecision::F32,
         }
     }
 
     fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
-        self.products.linear(x, self.weight.val(), bias)
+        self.precision.linear(x, self.weight.val(), bias)
     }
 }
 

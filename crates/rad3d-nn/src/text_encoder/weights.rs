@@ -179,10 +179,7 @@ impl Source<'_, '_> {
             types => Some(self.take("embeddings.token_type_embeddings.weight", &[types, width])?),
         };
         Ok(Weights {
-            tokens: self.take(
-                "embeddings.word_embeddings.weight",
-                &[config.vocabulary, width],
-            )?,
+            tokens: self.take(TOKEN_TABLE, &[config.vocabulary, width])?,
             positions: self.take(
                 "embeddings.position_embeddings.weight",
                 &[config.positions, width],

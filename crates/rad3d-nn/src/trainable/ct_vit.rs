@@ -5,7 +5,7 @@ use burn::tensor::activation::{gelu, leaky_relu, softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::layers::{Affine, Exported, Norm, Parameters, unit_length};
-use super::products::Products;
+use crate::EnginePrecision;
 use crate::Result;
 use crate::ct_vit::{CtVitConfig, Stack, TokenGrid};
 use crate::source::WeightSource;
@@ -113,9 +113,9 @@ impl CtVitModule {
     /// The same tower, multiplying matrices in another precision; the search in the codebook, and
     /// the network of the bias, stay in 32 bits.
     #[must_use]
-    pub fn with_products(mut self, products: Products) -> Self {
-        self.patch_linear.products = products;
-        self.projection.products = products;
+    pub fn with_precision(mut self, precision: EnginePrecision) -> Self {
+        self.patch_linear.precision = precision;
+        self.projection.precision = precision;
         for layer in self
             .spatial
             .layers
@@ -129,7 +129,7 @@ impl CtVitModule {
                 &mut layer.expand,
                 &mut layer.contract,
             ] {
-                part.products = products;
+                part.precision = precision;
             }
         }
         self
@@ -395,13 +395,13 @@ impl LayerModule {
         let queries = scaled(queries, &self.q_scale);
         let keys = scaled(keys_values.clone().narrow(2, 0, inner), &self.k_scale);
         let values = split(keys_values.narrow(2, inner, inner));
-        let products = self.to_out.products;
-        let scores = products.matmul(queries, keys.swap_dims(2, 3));
+        let precision = self.to_out.precision;
+        let scores = precision.matmul(queries, keys.swap_dims(2, 3));
         let mut scores = scores.mul_scalar(SCORE_SCALE);
         if let Some(bias) = bias {
             scores = scores + bias.unsqueeze::<4>();
         }
-        let merged = products.matmul(softmax(scores, 3), values).swap_dims(1, 2);
+        let merged = precision.matmul(softmax(scores, 3), values).swap_dims(1, 2);
         self.to_out.forward(merged.reshape([rows, tokens, inner]))
     }
 

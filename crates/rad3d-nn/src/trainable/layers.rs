@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::module::layer_norm;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::products::Products;
+use crate::EnginePrecision;
 use crate::source::{Weight, WeightSource};
 use crate::{Fault, NnError, Result};
 
@@ -85,7 +85,7 @@ pub struct Affine {
     /// `[outputs]`.
     pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
-    pub(super) products: Products,
+    pub(super) precision: EnginePrecision,
 }
 
 impl Affine {
@@ -100,18 +100,18 @@ impl Affine {
             true => Some(parameters.take(&format!("{name}.bias"), [outputs])?),
             false => None,
         };
-        let products = Products::F32;
+        let precision = EnginePrecision::F32;
         Ok(Self {
             weight,
             bias,
-            products,
+            precision,
         })
     }
 
     /// `[..., inputs]` to `[..., outputs]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
-        self.products.linear(x, self.weight.val(), bias)
+        self.precision.linear(x, self.weight.val(), bias)
     }
 
     pub(super) fn export(&self, name: &str, out: &mut Vec<Exported>) -> Result<()> {

@@ -15,5 +15,4 @@ pub use ct_vit::{CtVitModule, CtVitOutput};
 pub use device::{EngineTower, engine_device};
 pub use head::HeadModule;
 pub use layers::{Affine, Exported, InitialWeights, Norm};
-pub use products::Products;
 pub use projector::{MapperModule, R2GenGptModule};

@@ -5,7 +5,7 @@ use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Device, Tensor};
 
 use super::layers::{Affine, Exported, Norm, Parameters};
-use super::products::Products;
+use crate::EnginePrecision;
 use crate::Result;
 use crate::projector::{LinearConfig, MapperConfig};
 use crate::source::WeightSource;
@@ -82,8 +82,8 @@ impl MapperModule {
 
     /// The same mapper, multiplying matrices in another precision.
     #[must_use]
-    pub fn with_products(mut self, products: Products) -> Self {
-        self.linear.products = products;
+    pub fn with_precision(mut self, precision: EnginePrecision) -> Self {
+        self.linear.precision = precision;
         for layer in &mut self.layers {
             for part in [
                 &mut layer.to_queries,
@@ -92,7 +92,7 @@ impl MapperModule {
                 &mut layer.fc1,
                 &mut layer.fc2,
             ] {
-                part.products = products;
+                part.precision = precision;
             }
         }
         self
@@ -153,11 +153,11 @@ impl MapperLayer {
         let queries = split(self.to_queries.forward(x));
         let keys = split(keys_values.clone().narrow(2, 0, width));
         let values = split(keys_values.narrow(2, width, width));
-        let products = self.project.products;
-        let scores = products
+        let precision = self.project.precision;
+        let scores = precision
             .matmul(queries, keys.swap_dims(2, 3))
             .mul_scalar((head_dim as f64).powf(-0.5));
-        let merged = products.matmul(softmax(scores, 3), values).swap_dims(1, 2);
+        let merged = precision.matmul(softmax(scores, 3), values).swap_dims(1, 2);
         self.project.forward(merged.reshape([batch, tokens, width]))
     }
 }
@@ -218,8 +218,8 @@ impl R2GenGptModule {
 
     /// The same projector, multiplying matrices in another precision.
     #[must_use]
-    pub fn with_products(mut self, products: Products) -> Self {
-        self.linear.products = products;
+    pub fn with_precision(mut self, precision: EnginePrecision) -> Self {
+        self.linear.precision = precision;
         self
     }
 

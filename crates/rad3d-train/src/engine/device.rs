@@ -1,10 +1,11 @@
 //! Devices by name.
 
 use burn::tensor::Device;
-use rad3d_nn::trainable::{Products, engine_device};
+use rad3d_nn::EnginePrecision;
+use rad3d_nn::trainable::engine_device;
 
 use crate::error::{Fault, Result, TrainError};
-use crate::settings::{EnginePrecision, FitSettings};
+use crate::settings::FitSettings;
 
 /// The device `name`, with automatic differentiation.
 ///
@@ -22,19 +23,16 @@ pub fn plain_device(name: &str) -> Result<Device> {
     Ok(engine_device(name)?)
 }
 
-/// In which precision matrices are multiplied.
+/// The precision that `settings` asks for, if their device has it.
 ///
 /// # Errors
 /// [`Fault::Settings`] if the device can't.
-pub fn products(settings: &FitSettings) -> Result<Products> {
-    let products = match settings.precision {
-        EnginePrecision::F32 => Products::F32,
-        EnginePrecision::Bf16 => Products::Bf16,
-    };
-    if products.run_on(&plain_device(&settings.device)?) {
-        return Ok(products);
+pub fn precision(settings: &FitSettings) -> Result<EnginePrecision> {
+    let precision = settings.precision;
+    if precision.run_on(&plain_device(&settings.device)?) {
+        return Ok(precision);
     }
-    let (precision, device) = (products.name(), &settings.device);
+    let (precision, device) = (precision.name(), &settings.device);
     Err(TrainError::new(
         Fault::Settings,
         "settings",

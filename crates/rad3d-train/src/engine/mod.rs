@@ -9,7 +9,7 @@ mod params;
 
 pub use adam::Adam;
 pub use checkpoint::Checkpointed;
-pub use device::{device, plain_device, products};
+pub use device::{device, plain_device, precision};
 pub use fit::{Fit, Outcome, Progress, StepLoss, Task, Validation};
 pub use params::{NamedParameter, parameters, restore};
 pub(crate) use params::{host, scalar};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rad3d_embeddings::read_parquet;
+use rad3d_nn::EnginePrecision;
 use rad3d_nn::trainable::{HeadModule, InitialWeights};
 use rad3d_report::LabelSet;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use super::{fingerprint, write_settings};
 use crate::data::{Case, read_cases, split_by_patient};
 use crate::engine::{Fit, Outcome, Progress, StepLoss, Task, Validation, device, host, scalar};
 use crate::error::{Fault, Result, TrainError};
-use crate::settings::{EnginePrecision, FitSettings};
+use crate::settings::FitSettings;
 
 /// Settings of `train classifier`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,12 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
+use rad3d_nn::EnginePrecision;
 use rad3d_nn::causal_lm::CausalLm;
 use rad3d_nn::causal_lm::gradient::{GradientDecoder, Sequence};
 use rad3d_nn::causal_lm::trainable::DecoderModule;
-use rad3d_nn::trainable::{Exported, Products};
+use rad3d_nn::trainable::Exported;
 
-use crate::engine::{StepLoss, host, plain_device, products};
+use crate::engine::{StepLoss, host, plain_device, precision};
 use crate::error::{Fault, Result, TrainError};
 use crate::settings::FitSettings;
 
@@ -27,25 +28,25 @@ pub(super) enum Decoder {
     /// The engine's weights, where they stay.
     Frozen(Box<DecoderModule>),
     /// The engine's, where the weights are those of the trained model.
-    Trained(Products),
+    Trained(EnginePrecision),
 }
 
 impl Decoder {
     /// The fastest way for `model` on the device and in the precision of `settings`.
     pub(super) fn new(model: &CausalLm, settings: &FitSettings, frozen: bool) -> Result<Self> {
-        let products = products(settings)?;
+        let precision = precision(settings)?;
         if settings.device == "cpu"
-            && products == Products::F32
+            && precision == EnginePrecision::F32
             && let Some(decoder) = GradientDecoder::new(model)
         {
             return Ok(Self::WrittenOut(Box::new(decoder)));
         }
         if !frozen {
-            return Ok(Self::Trained(products));
+            return Ok(Self::Trained(precision));
         }
         let module = DecoderModule::from_model(model, &plain_device(&settings.device)?);
         Ok(Self::Frozen(Box::new(
-            module.with_products(products).frozen(),
+            module.with_precision(precision).frozen(),
         )))
     }
 
@@ -64,9 +65,9 @@ impl Decoder {
                 flat: None,
                 tensors: None,
             },
-            Self::Trained(products) => TrainedDecoder {
+            Self::Trained(precision) => TrainedDecoder {
                 flat: None,
-                tensors: Some(DecoderModule::from_model(model, device).with_products(*products)),
+                tensors: Some(DecoderModule::from_model(model, device).with_precision(*precision)),
             },
         }
     }

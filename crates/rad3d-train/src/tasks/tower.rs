@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
-use rad3d_nn::CtVitConfig;
 use rad3d_nn::ct_vit::gradient::GradientTower;
-use rad3d_nn::trainable::{HeadModule, InitialWeights, Products};
+use rad3d_nn::trainable::{HeadModule, InitialWeights};
+use rad3d_nn::{CtVitConfig, EnginePrecision};
 use rad3d_report::LabelSet;
 use rad3d_volume::Recipe;
 use rad3d_weights::TowerConfig;
@@ -21,7 +21,7 @@ use super::trained_tower::{TrainedTower, fresh};
 use super::{fingerprint, write_settings};
 use crate::data::{Case, TensorCache, read_cases, scans_by_name, split_by_patient};
 use crate::engine::{
-    Fit, Outcome, Progress, StepLoss, Task, Validation, device, host, products, scalar,
+    Fit, Outcome, Progress, StepLoss, Task, Validation, device, host, precision, scalar,
 };
 use crate::error::{Fault, Result, TrainError};
 use crate::random::Draw;
@@ -125,11 +125,11 @@ impl TowerSettings {
         let device = device(&self.fit.device)?;
         let config = CtVitConfig::from(self.tower);
         let mut weights = InitialWeights::new(self.fit.seed);
-        let products = products(&self.fit)?;
+        let precision = precision(&self.fit)?;
         let written_out = self.method == TowerMethod::Gradient
             && self.fit.device == "cpu"
-            && products == Products::F32;
-        let (tower, gradient) = fresh(&config, &mut weights, written_out, products, &device)?;
+            && precision == EnginePrecision::F32;
+        let (tower, gradient) = fresh(&config, &mut weights, written_out, precision, &device)?;
         let ids = |cases: &[Case]| cases.iter().map(|case| case.id.clone()).collect();
         let task = TowerTask {
             settings: self.clone(),

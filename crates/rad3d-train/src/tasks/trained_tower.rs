@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rad3d_nn::ct_vit::gradient::GradientTower;
-use rad3d_nn::trainable::{CtVitModule, Exported, InitialWeights, Products};
-use rad3d_nn::{CtVitConfig, NnError};
+use rad3d_nn::trainable::{CtVitModule, Exported, InitialWeights};
+use rad3d_nn::{CtVitConfig, EnginePrecision, NnError};
 
 use crate::engine::host;
 use crate::error::Result;
@@ -24,14 +24,14 @@ pub(super) fn fresh(
     config: &CtVitConfig,
     seed: &mut InitialWeights,
     written_out: bool,
-    products: Products,
+    precision: EnginePrecision,
     device: &Device,
 ) -> Result<(TrainedTower, Option<GradientTower>)> {
     if !written_out || config.codebook.is_some() {
         let module = CtVitModule::load(config, seed, device)?;
         let tower = TrainedTower {
             flat: None,
-            tensors: Some(module.with_products(products)),
+            tensors: Some(module.with_precision(precision)),
         };
         return Ok((tower, None));
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Example, MapperTask, RunModel};
 use crate::data::{Case, read_cases, split_by_patient, split_given};
-use crate::engine::{Fit, Outcome, Progress, device, products};
+use crate::engine::{Fit, Outcome, Progress, device, precision};
 use crate::error::{Fault, Result, TrainError};
 use crate::settings::FitSettings;
 use crate::tasks::decoder::Decoder;
@@ -219,7 +219,7 @@ impl MapperSettings {
 
     fn projector(&self, input_dim: usize, width: usize, device: &Device) -> Result<RunModel> {
         let mut initial = InitialWeights::new(self.fit.seed);
-        let products = products(&self.fit)?;
+        let precision = precision(&self.fit)?;
         let start = self.start.as_ref().map(Checkpoint::open).transpose()?;
         let mut loader = start
             .as_ref()
@@ -245,15 +245,15 @@ impl MapperSettings {
                     heads: self.heads,
                 };
                 let module = MapperModule::load(&config, source, device)?;
-                mapper = Some(module.with_products(products));
+                mapper = Some(module.with_precision(precision));
             }
             MapperKind::Linear => {
                 let module = R2GenGptModule::load_linear(&linear, source, device)?;
-                other = Some(module.with_products(products));
+                other = Some(module.with_precision(precision));
             }
             MapperKind::R2GenGpt => {
                 let module = R2GenGptModule::load(&linear, source, device)?;
-                other = Some(module.with_products(products));
+                other = Some(module.with_precision(precision));
             }
         }
         if let Some(loader) = loader {
